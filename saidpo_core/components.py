@@ -1,0 +1,206 @@
+"""The eleven kinds of component: what each promises, and how a plug-in offers one.
+
+A component is built from its options once a run, keeps them and does no work until it is called. It draws random
+numbers only from the generator or the seed that it is handed, does not change what it is given, and imports heavy
+packages (torch, scikit-learn, ...) inside its methods, so that ``saidpo --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from saidpo_core.records import (
+    Attempts,
+    Evaluation,
+    Evidence,
+    Generation,
+    Pair,
+    Problem,
+    ProblemSets,
+    Request,
+    TrainingReport,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+T_co = TypeVar("T_co", covariant=True)
+
+Progress = Callable[[int, int], None]
+"""``progress(done, total)``: call it now and then during long work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """The options of a component that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component(Generic[T_co]):
+    """One way to do one thing, offered under ``name``."""
+
+    name: str
+    """Lower-case letters, digits and dashes; unique within its kind and distribution."""
+    summary: str
+    """One line for ``saidpo plugins``."""
+    build: Callable[[Any], T_co]
+    """Makes the component from an instance of ``options``; cheap."""
+    options: type = NoOptions
+    """A frozen, keyword-only dataclass; fields made with ``saidpo_core.option``."""
+    source: str = "ours"
+    """Where it comes from: paper and section, or ours."""
+    default: bool = False
+    """Used when the user names none. Heeded for components bundled with saidpo only."""
+    domains: tuple[str, ...] = ()
+    """Verifiers only: the ``Problem.domain`` values that it can judge."""
+
+
+class Pool(Protocol):
+    """Problems to train on and to measure with (``--pool``)."""
+
+    def load(self, rng: np.random.Generator) -> ProblemSets:
+        """Read or make the problems; ids unique, questions and answers not empty, no held-out problem in the pool.
+
+        Raises ``UsageError`` naming file and line for input that cannot be used.
+        """
+        ...
+
+
+class Tagger(Protocol):
+    """Knowledge points of problems (``--tagger``)."""
+
+    def tag(self, problems: Sequence[Problem], progress: Progress) -> list[tuple[str, ...]]:
+        """One tuple of tags a problem, in order; a tuple may be empty."""
+        ...
+
+
+class Embedder(Protocol):
+    """Vectors for texts (``--embedder``)."""
+
+    def embed(self, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+        """Shape [len(texts), d], finite. The core hands over every text once."""
+        ...
+
+
+class Clusterer(Protocol):
+    """Groups problems into knowledge areas (``--clusterer``)."""
+
+    def cluster(
+        self, embeddings: NDArray[np.float32], tags: Sequence[tuple[str, ...]], rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Labels of shape [N], each in [0, C) with every label used; ``embeddings`` is [N, d], ``tags`` has N entries."""
+        ...
+
+
+class Difficulty(Protocol):
+    """Self-aware difficulty: orders problems by how hard this policy finds them (``--difficulty``)."""
+
+    def keys(self, attempts: Sequence[Attempts], rng: np.random.Generator) -> NDArray[np.float64]:
+        """Shape [n, m]: a chain of m keys a problem, compared in turn; **larger is harder**. No NaN."""
+        ...
+
+
+class Sampler(Protocol):
+    """Weighs the problems of the pool for this round's draw (``--sampler``)."""
+
+    def weights(self, evidence: Evidence, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Shape [N], finite, not negative, some positive. A problem's chance in each draw is proportional to its weight;
+        the core draws without replacement. All equal is uniform sampling (IDPO).
+        """
+        ...
+
+
+class PairBuilder(Protocol):
+    """Chooses which right and which wrong responses become preference pairs (``--pair-builder``)."""
+
+    def build(self, attempts: Attempts, rng: np.random.Generator) -> list[Pair]:
+        """Pairs of one problem that has at least one right and one wrong response; chosen right, rejected wrong."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """What a trainer gets each round."""
+
+    policy: Path
+    """M_{t-1}: a Hugging Face folder, not to be changed."""
+    initial_policy: Path
+    """M_0, for ``reference=initial``."""
+    out: Path
+    """An empty folder for M_t: a Hugging Face folder with tokenizer, safetensors."""
+    pairs: Sequence[Pair]
+    attempts: Sequence[Attempts]
+    """All that was explored this round, for trainers that do not learn from pairs."""
+    problems: Mapping[str, Problem]
+    """The problems of ``attempts``, by id."""
+    round: int
+    seed: int
+    progress: Progress
+
+
+class Trainer(Protocol):
+    """Makes the next policy (``--trainer``)."""
+
+    def train(self, job: TrainingJob) -> TrainingReport:
+        """Write M_t into ``job.out``. The same job gives bit-identical weights on the same machine."""
+        ...
+
+
+class Engine(Protocol):
+    """A loaded policy."""
+
+    def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
+        """Responses in the order of the requests. The same requests in the same call give the same responses.
+
+        ``greedy``: most likely token each time, one response per seed, seeds unused.
+        """
+        ...
+
+
+class Generator(Protocol):
+    """Samples responses from a policy (``--generator``)."""
+
+    def check(self, policy: Path) -> None:
+        """Raise ``UsageError`` if this folder cannot be loaded (no tokenizer, no weights), before anything is started."""
+        ...
+
+    def load(self, policy: Path) -> AbstractContextManager[Engine]:
+        """Load a Hugging Face folder; device memory is free again when the context ends."""
+        ...
+
+
+class Verifier(Protocol):
+    """Judges responses against gold answers (``--verifier``)."""
+
+    def self_test(self) -> None:
+        """Judge known cases in this very process; raise ``SaidpoError`` if a verdict is not the known one."""
+        ...
+
+    def verify(self, cases: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        """One verdict for each (problem, response text), in order. Never raises because of a response."""
+        ...
+
+    def close(self) -> None:
+        """End worker processes, if any. Called once, at the end of the run, also after an error."""
+        ...
+
+
+class Evaluator(Protocol):
+    """Measures a policy on held-out problems (``--evaluator``)."""
+
+    def evaluate(
+        self,
+        held_out: Sequence[Problem],
+        pool_shares: Mapping[str, float],
+        engine: Engine,
+        verifier: Verifier,
+        progress: Progress,
+    ) -> Evaluation:
+        """``pool_shares`` is the share of each group in the pool (sums to 1; a group may be missing)."""
+        ...

@@ -1,0 +1,123 @@
+"""The hooks: one per kind, in which a plug-in offers components, and the observers' hooks.
+
+A hook offers; it never does the work. See ``saidpo_core.components`` for what each kind promises.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from saidpo_core.components import (
+    Clusterer,
+    Component,
+    Difficulty,
+    Embedder,
+    Evaluator,
+    Generator,
+    PairBuilder,
+    Pool,
+    Sampler,
+    Tagger,
+    Trainer,
+    Verifier,
+)
+from saidpo_core.records import Policy
+
+if TYPE_CHECKING:
+    from saidpo_core.events import StageEvent
+
+hookspec = pluggy.HookspecMarker("saidpo")
+hookimpl = pluggy.HookimplMarker("saidpo")
+
+
+@hookspec
+def saidpo_pools() -> list[Component[Pool]]:  # type: ignore[empty-body]
+    """Offer sources of problems (``--pool``)."""
+
+
+@hookspec
+def saidpo_taggers() -> list[Component[Tagger]]:  # type: ignore[empty-body]
+    """Offer ways to find the knowledge points of problems (``--tagger``)."""
+
+
+@hookspec
+def saidpo_embedders() -> list[Component[Embedder]]:  # type: ignore[empty-body]
+    """Offer ways to turn tag texts into vectors (``--embedder``)."""
+
+
+@hookspec
+def saidpo_clusterers() -> list[Component[Clusterer]]:  # type: ignore[empty-body]
+    """Offer ways to group problems into knowledge areas (``--clusterer``)."""
+
+
+@hookspec
+def saidpo_generators() -> list[Component[Generator]]:  # type: ignore[empty-body]
+    """Offer engines that sample responses from a policy (``--generator``)."""
+
+
+@hookspec
+def saidpo_verifiers() -> list[Component[Verifier]]:  # type: ignore[empty-body]
+    """Offer judges of responses (``--verifier``)."""
+
+
+@hookspec
+def saidpo_difficulties() -> list[Component[Difficulty]]:  # type: ignore[empty-body]
+    """Offer measures of self-aware difficulty (``--difficulty``)."""
+
+
+@hookspec
+def saidpo_samplers() -> list[Component[Sampler]]:  # type: ignore[empty-body]
+    """Offer ways to weigh the pool for the next draw (``--sampler``)."""
+
+
+@hookspec
+def saidpo_pair_builders() -> list[Component[PairBuilder]]:  # type: ignore[empty-body]
+    """Offer ways to choose preference pairs (``--pair-builder``)."""
+
+
+@hookspec
+def saidpo_trainers() -> list[Component[Trainer]]:  # type: ignore[empty-body]
+    """Offer ways to make the next policy (``--trainer``)."""
+
+
+@hookspec
+def saidpo_evaluators() -> list[Component[Evaluator]]:  # type: ignore[empty-body]
+    """Offer ways to measure a policy (``--evaluator``)."""
+
+
+@hookspec
+def saidpo_policies() -> list[Policy]:  # type: ignore[empty-body]
+    """Offer ready policies by name (``--model``)."""
+
+
+@hookspec
+def saidpo_before_stage(event: StageEvent) -> None:
+    """Called before a stage does its work. Observers look; they cannot change data, and their errors stop nothing."""
+
+
+@hookspec
+def saidpo_stage_progress(event: StageEvent, done: int, total: int) -> None:
+    """Called now and then during a stage."""
+
+
+@hookspec
+def saidpo_after_stage(event: StageEvent) -> None:
+    """Called after a stage has ended and its data are on disk."""
+
+
+KINDS: dict[str, str] = {
+    "pool": "saidpo_pools",
+    "tagger": "saidpo_taggers",
+    "embedder": "saidpo_embedders",
+    "clusterer": "saidpo_clusterers",
+    "generator": "saidpo_generators",
+    "verifier": "saidpo_verifiers",
+    "difficulty": "saidpo_difficulties",
+    "sampler": "saidpo_samplers",
+    "pair-builder": "saidpo_pair_builders",
+    "trainer": "saidpo_trainers",
+    "evaluator": "saidpo_evaluators",
+}
+"""Kind, as on the command line, and the hook that offers its components; in the order in which a run uses them."""

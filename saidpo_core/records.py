@@ -1,0 +1,225 @@
+"""What flows between the stages of a run: problems, responses, verdicts, attempts, pairs, evidence.
+
+All are frozen. Symbols as in the paper: K responses a problem, r of them right, p = r / K. No heavy import here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.int64]
+    FloatArray = NDArray[np.float64]
+    BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A problem with its gold answer. ``id`` is unique in its pool."""
+
+    id: str
+    question: str
+    answer: str
+    tags: tuple[str, ...] = ()
+    """Knowledge points, if the pool carries them."""
+    domain: str = "math"
+    """Which kind of verifier judges responses to it."""
+    group: str = ""
+    """What held-out accuracy is reported and balanced over: a family, a benchmark, a level."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else the pool or its verifier needs; values that JSON can hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemSets:
+    """What a pool offers: ``problems`` to train on and ``held_out`` ones to measure with, no problem in both."""
+
+    problems: tuple[Problem, ...]
+    held_out: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader of the results has to know of this pool; shown at the start and kept in the record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Ask the policy for ``len(seeds)`` responses to ``problem``; response k is a function of seed k alone."""
+
+    problem: Problem
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One sampled response: the token ids exactly as sampled, end token included if there was one."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    """Natural log-probability of each sampled token under the sampling distribution's model at temperature 1,
+    so before temperature and top-p; as long as ``token_ids``."""
+    finish_reason: Literal["stop", "length"]
+    """``length``: cut off at the token limit, so truncated."""
+    seconds: float = 0.0
+    """Generation time of this response, the batch's time shared by tokens."""
+
+    @property
+    def truncated(self) -> bool:
+        return self.finish_reason == "length"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """The rendered prompt's token ids and the responses to it, in the order of the request's seeds."""
+
+    prompt_ids: tuple[int, ...]
+    responses: tuple[Response, ...]
+
+
+Outcome = Literal["right", "wrong", "unverifiable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A judgement. ``unverifiable`` (timeout, crash, unreadable gold, truncated) is never counted as wrong."""
+
+    outcome: Outcome
+    extracted: str | None = None
+    """The final answer that was found in the response, None if there was none."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempts:
+    """The K responses of one policy to one problem, and their verdicts (same length, same order)."""
+
+    problem_id: str
+    prompt_ids: tuple[int, ...]
+    responses: tuple[Response, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @cached_property
+    def right(self) -> tuple[Response, ...]:
+        return self._with("right")
+
+    @cached_property
+    def wrong(self) -> tuple[Response, ...]:
+        return self._with("wrong")
+
+    @property
+    def counted(self) -> int:
+        """Responses that were judged right or wrong; unverifiable and dropped truncated ones do not count."""
+        return len(self.right) + len(self.wrong)
+
+    @property
+    def pass_rate(self) -> float:
+        """p = right / counted, in [0, 1]; NaN if nothing could be counted."""
+        return len(self.right) / self.counted if self.counted else float("nan")
+
+    @property
+    def usable(self) -> bool:
+        """Neither too easy (all right) nor too hard (none right): at least one right and one wrong response."""
+        return bool(self.right) and bool(self.wrong)
+
+    @property
+    def tokens(self) -> int:
+        """Generated tokens over all responses."""
+        return sum(len(response.token_ids) for response in self.responses)
+
+    def _with(self, outcome: Outcome) -> tuple[Response, ...]:
+        pairs = zip(self.responses, self.verdicts, strict=True)
+        return tuple(response for response, verdict in pairs if verdict.outcome == outcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A preference pair: ``chosen`` is a right response to the prompt, ``rejected`` a wrong one."""
+
+    problem_id: str
+    prompt_ids: tuple[int, ...]
+    chosen: Response
+    rejected: Response
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RoundEvidence:
+    """Outcomes of one round's policy, one row a problem that was tried. Arrays of shape [m]."""
+
+    round: int
+    rows: IntArray
+    """Row of the problem in the pool, in [0, N)."""
+    right: IntArray
+    """r: right responses."""
+    counted: IntArray
+    """Responses judged right or wrong, at least 1 (a problem without any is left out)."""
+    probed: BoolArray
+    """True: drawn uniformly as a probe. False: drawn by the sampler's weights."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """All that a sampler may look at when it weighs the N problems of the pool.
+
+    ``rounds`` is oldest first; the last one holds this round's probe only, earlier ones their explored problems too.
+    """
+
+    clusters: IntArray
+    """[N], the cluster of each problem, in [0, n_clusters)."""
+    n_clusters: int
+    rounds: tuple[RoundEvidence, ...]
+    samples: int
+    """K, responses a problem."""
+    embeddings: FloatArray | None = None
+    """[N, d], or None if the embedder and the clusterer kept none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupScore:
+    """Right answers of ``total`` held-out problems of one group."""
+
+    right: int
+    total: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.total if self.total else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Held-out accuracy of one policy, in [0, 1]."""
+
+    groups: Mapping[str, GroupScore]
+    accuracy_balanced: float
+    """Mean over groups: every group counts the same."""
+    accuracy_pool: float
+    """Mean over groups weighted by their share in the pool."""
+    unverifiable: int = 0
+    truncated: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """What a trainer says of one round. ``metrics`` are numbers by name, such as ``loss_last``."""
+
+    steps: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A ready policy that a plug-in offers by name (``--model NAME``), with the settings it needs."""
+
+    name: str
+    summary: str
+    folder: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings as in a TOML file (``{"trainer.lr": 5e-5}``) that replace the defaults, not what the user says."""
+    notes: tuple[str, ...] = ()
+    default: bool = False
