@@ -5,7 +5,8 @@ A hook offers; it never does the work. See ``saidpo_core.components`` for what e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -105,6 +106,11 @@ def saidpo_stage_progress(event: StageEvent, done: int, total: int) -> None:
 @hookspec
 def saidpo_after_stage(event: StageEvent) -> None:
     """Called after a stage has ended and its data are on disk."""
+
+
+@hookspec
+def saidpo_after_round(row: Mapping[str, Any]) -> None:
+    """Called after each round, and once before the first, with its row of ``summary.json``."""
 
 
 KINDS: dict[str, str] = {

@@ -55,28 +55,12 @@ def _two_descending(low: int, high: int, gap: int = 3) -> Callable[[Random], Ope
     return draw
 
 
-def _quotient(divisor: tuple[int, int], quotient: tuple[int, int]) -> Callable[[Random], Operands]:
-    def draw(rng: Random) -> Operands:
-        b, q = rng.randint(*divisor), rng.randint(*quotient)
-        return b * q, b
-
-    return draw
-
-
 def _times(a: int, b: int) -> Working:
     """``a * b`` for a two-digit ``b``, in the long way."""
     tens, ones = b // 10 * 10, b % 10
     if not tens or not ones:
         return [f"{a}*{b}={a * b}"], a * b
     return [f"{a}*{tens}={a * tens}", f"{a}*{ones}={a * ones}", f"{a * tens}+{a * ones}={a * b}"], a * b
-
-
-def _divided(a: int, b: int) -> Working:
-    """``a / b`` without remainder, tens first."""
-    tens, ones = a // b // 10 * 10, a // b % 10
-    if not tens or not ones:
-        return [f"{a}/{b}={a // b}"], a // b
-    return [f"{b * tens}/{b}={tens}", f"{b * ones}/{b}={ones}", f"{tens}+{ones}={a // b}"], a // b
 
 
 def _even_sum(low: int, high: int) -> Callable[[Random], Operands]:
@@ -178,11 +162,12 @@ FAMILIES: tuple[Family, ...] = (
         solve=lambda a, b: ([f"{a}-{b}={a - b}"], a - b),
     ),
     Family(
-        name="sharing", tier="mastered",
-        tags=(("division", "dividing"), ("equal sharing", "fair shares")),
-        questions=("{a} {t} are shared by {b} children. How many each?", "Split {a} {t} into {b} equal parts. How big is one?"),
-        operands=_quotient((2, 9), (3, 60)),
-        solve=_divided,
+        name="jars", tier="mastered",
+        tags=(("two-step problems", "multi-step word problems"), ("totals of unequal groups", "containers")),
+        questions=("One jar holds {a} {t} and two jars hold {b} each. How many {t}?",
+                   "{n} fills a jar with {a} {t} and two jars with {b} {t} each. How many in all?"),
+        operands=_ranges((10, 70), (10, 60)),
+        solve=lambda a, b: ([f"{b}+{b}={2 * b}", f"{a}+{2 * b}={a + 2 * b}"], a + 2 * b),
     ),
     Family(
         name="hours-to-minutes", tier="mastered",

@@ -1,0 +1,44 @@
+"""Embedder ``tfidf``: TF-IDF of character n-grams, reduced to at most 64 dimensions (**ours**; no model is needed).
+
+On noisy tag texts it groups about as well as sentence embeddings do. The reduction is a truncated singular value
+decomposition with fixed random numbers: the same texts always get the same vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from saidpo_core import Component, Embedder, NoOptions, Progress, hookimpl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DIMENSIONS = 64
+
+
+class Tfidf:
+    def __init__(self, options: NoOptions) -> None:
+        self.options = options
+
+    def embed(self, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
+        """Rows of length 1; a text without any n-gram, such as an empty one, gets zeros."""
+        import numpy as np
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.utils.extmath import randomized_svd
+
+        if not any(text.strip() for text in texts):  # the vectoriser refuses to learn from nothing
+            return np.zeros((len(texts), 1), np.float32)
+        counts = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5)).fit_transform(texts)
+        dimensions = min(_DIMENSIONS, *counts.shape)
+        axes = randomized_svd(counts, dimensions, n_iter=7, random_state=0)[2]
+        vectors = counts @ axes.T  # row by row: equal texts get equal vectors, to the bit
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        progress(len(texts), len(texts))
+        return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+
+
+@hookimpl
+def saidpo_embedders() -> list[Component[Embedder]]:
+    return [Component(name="tfidf", summary="TF-IDF of character n-grams, 64 dimensions", build=Tfidf)]

@@ -1,0 +1,121 @@
+"""Verifier ``reasoning-gym``: judges responses to Reasoning Gym problems with the task's own scorer (**ours**).
+
+Right is a score of exactly 1.0: partial credit is wrong, since preference pairs need right and wrong. How strict that
+is, is the scorer's affair: some tasks tolerate small errors. The answer that is scored is the marked final answer
+(``\\boxed{...}``, ``####``, ...). Without one it is the whole response, but only if it has no more lines than the gold
+answer has: some scorers take the first number that they find, and would judge the working.
+
+Scorers run in a killable worker process with a deadline, as some raise, and some can be kept busy for very long by a
+short answer; then the response is unverifiable. Tasks whose scorer runs the answer as Python code are never scored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from saidpo_core import Component, MissingExtra, Problem, Verdict, Verifier, hookimpl, option
+from saidpo_plugins.verifiers.extraction import marked, outside_thinking
+from saidpo_plugins.verifiers.workers import Reply, WorkerPool
+
+RUNS_ANSWERS = frozenset(
+    "binary_matrix countdown intermediate_integration n_queens polynomial_multiplication puzzle24 simple_integration "
+    "spiral_matrix string_insertion".split()
+)
+"""Tasks whose ``score_answer`` hands the answer to ``eval`` or to SymPy's ``parse_expr``, which evals it."""
+
+_ENTRY = {"question": "State the final answer to: 2 + 3 =", "answer": "5", "metadata": {"source_dataset": "chain_sum"}}
+_CHECKS = ((["chain_sum", "+5.0", _ENTRY], 1.0), (["chain_sum", "6", _ENTRY], 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasoningGymOptions:
+    timeout: float = option(5.0, "seconds for scoring one answer; then it is unverifiable", low=0.1)
+    workers: int | Literal["auto"] = option("auto", "worker processes; auto: 2, 1 on one core", low=1)
+    memory_mb: int = option(4096, "memory limit of a worker process, in MiB", low=512)
+
+
+class ReasoningGymVerifier:
+    def __init__(self, options: ReasoningGymOptions) -> None:
+        size = min(2, os.cpu_count() or 1) if options.workers == "auto" else options.workers
+        self._pool = WorkerPool(
+            __name__, "score", size=size, timeout=options.timeout, memory_mb=options.memory_mb, checks=_CHECKS
+        )
+
+    def self_test(self) -> None:
+        """Starts a worker, which is checked on known cases as every worker is."""
+        if find_spec("reasoning_gym") is None:
+            raise MissingExtra("--verifier=reasoning-gym", "reasoning-gym", "reasoning-gym")
+        self._pool.start()
+
+    def verify(self, cases: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        if find_spec("reasoning_gym") is None:
+            raise MissingExtra("--verifier=reasoning-gym", "reasoning-gym", "reasoning-gym")
+        answers = [_answer(problem, response) for problem, response in cases]
+        verdicts = [_without_scorer(problem, answer) for (problem, _), answer in zip(cases, answers, strict=True)]
+        rows = [row for row, verdict in enumerate(verdicts) if verdict is None]
+        requests = [[cases[row][0].extra["dataset"], answers[row], cases[row][0].extra["entry"]] for row in rows]
+        replies = dict(zip(rows, self._pool.run(requests), strict=True))
+        return [verdict or _verdict(answers[row], replies[row]) for row, verdict in enumerate(verdicts)]
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _answer(problem: Problem, response: str) -> str | None:
+    text = outside_thinking(response).strip()
+    found, answer = marked(text)
+    if found:
+        return answer
+    return text if text and text.count("\n") <= problem.answer.strip().count("\n") else None
+
+
+def _without_scorer(problem: Problem, answer: str | None) -> Verdict | None:
+    dataset = problem.extra.get("dataset")
+    if not isinstance(dataset, str) or "entry" not in problem.extra:
+        reason = "the problem carries no Reasoning Gym entry (extra.dataset, extra.entry)"
+        return Verdict(outcome="unverifiable", extracted=answer, reason=reason)
+    if dataset in RUNS_ANSWERS:
+        reason = f"the scorer of {dataset} would run the answer as Python code"
+        return Verdict(outcome="unverifiable", extracted=answer, reason=reason)
+    return Verdict(outcome="wrong", reason="no final answer") if answer is None else None
+
+
+def _verdict(answer: str | None, reply: Reply) -> Verdict:
+    if reply.problem:
+        return Verdict(outcome="unverifiable", extracted=answer, reason=reply.problem)
+    right = reply.value == 1.0
+    return Verdict(
+        outcome="right" if right else "wrong", extracted=answer, reason="" if right else f"score {reply.value:g}"
+    )
+
+
+def score(request: list[Any]) -> float:
+    """In the worker process: the scorer's judgement of an answer to an entry of a dataset."""
+    dataset, answer, entry = request
+    return float(_scorer(dataset)(answer, entry))
+
+
+@cache
+def _scorer(dataset: str) -> Callable[[str, Any], float]:
+    import reasoning_gym
+
+    scorer: Callable[[str, Any], float] = reasoning_gym.get_score_answer_fn(dataset)
+    return scorer
+
+
+@hookimpl
+def saidpo_verifiers() -> list[Component[Verifier]]:
+    return [
+        Component(
+            name="reasoning-gym",
+            summary="the Reasoning Gym task's own scorer; right is a score of 1",
+            options=ReasoningGymOptions,
+            build=ReasoningGymVerifier,
+            domains=("reasoning-gym",),
+        )
+    ]

@@ -1,0 +1,124 @@
+"""The command line. Bare ``saidpo`` runs; nothing heavy is imported before it does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import saidpo_core
+from saidpo_core.cli_options import RunCommand, explain_unknown, settings_from
+from saidpo_core.errors import SaidpoError
+from saidpo_core.registry import load_registry
+
+
+class DefaultsToRun(click.Group):
+    """``saidpo --rounds 2`` means ``saidpo run --rounds 2``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] != "--version"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+
+
+@click.group(cls=DefaultsToRun, invoke_without_command=False)
+@click.version_option(saidpo_core.__version__, prog_name="saidpo")
+def cli() -> None:
+    """Train a reasoning model on the problems that it can learn from right now (SAI-DPO)."""
+
+
+@cli.command(
+    cls=RunCommand,
+    epilog="Other commands: saidpo plugins, saidpo compare (each with --help). Exit codes: 0 done, 1 the run failed, "
+    "2 wrong usage, 3 nothing to do.",
+)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
+@click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where the run is kept  [default: runs/NAME]")
+@click.option("--quiet", is_flag=True, help="print the result only")
+def run(config: Path | None, run_dir: Path | None, quiet: bool, **flags: Any) -> None:
+    """Run SAI-DPO: probe, weigh, draw, explore, pair, train; repeat. Without options: the embedded policy and pool.
+
+    Killed at any moment, the same command goes on where it was.
+    """
+    from saidpo_core.runner import default_path, start
+    from saidpo_core.screen import make_screen
+
+    registry = load_registry()
+    settings = settings_from(registry, config, flags)
+    path = run_dir or default_path(settings, Path("runs"))
+    screen = make_screen(quiet)
+    with screen:
+        screen.begin(settings, path)
+        tree = start(settings, registry, path, [screen])
+    screen.end(tree, path)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def plugins(as_json: bool) -> None:
+    """List every component: kind, name, owner, summary; and the plug-ins that could not be loaded."""
+    from saidpo_core.listing import as_rows, print_table
+
+    registry = load_registry()
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_rows(registry), indent=1))
+    else:
+        print_table(registry)
+
+
+@cli.command()
+@click.option("--samplers", default="uniform,error-weighted", show_default=True, help="the arms; the first is the reference")
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=2), help="runs of each arm")
+@click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0), help="seeds count up from here")
+@click.option("--jobs", default=0, type=click.IntRange(min=0), help="processes side by side, one thread each  [default: cores]")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/compare"), show_default=True, metavar="DIR")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings of all arms")
+@click.option("--arm-options", multiple=True, metavar="SAMPLER:FLAG", help="a flag for one arm, such as uniform:--trainer.lr=1e-4")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
+def compare(**options: Any) -> None:
+    """Run samplers against each other at equal budgets and test the difference, paired by seed.
+
+    Flags after -- go to every run: saidpo compare --seeds 5 -- --rounds 3 --clusterer=kmeans
+    """
+    from saidpo_core.compare import compare_samplers
+
+    compare_samplers(**options)
+
+
+def main() -> None:
+    """Entry point: errors of users and of the run become one message and an exit code, never a traceback."""
+    # Idle threads that spin steal the core from the others; must be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        code = cli.main(prog_name="saidpo", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.NoSuchOption as error:
+        _fail(explain_unknown(error, load_registry()), 2)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except SaidpoError as error:
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; the same command goes on where this one stopped", 130)
+    except Exception as error:
+        if os.environ.get("SAIDPO_DEBUG"):
+            raise
+        _fail(f"unexpected {type(error).__name__}: {error} (SAIDPO_DEBUG=1 shows where; please report it)", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"saidpo: {message}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Flags of ``saidpo run``: the run's own, one per kind, and the options of whichever components were chosen.
+
+The chosen components decide which flags there are, so the command line and the TOML file are glanced at first
+(``--clusterer=hdbscan`` brings ``--clusterer.min_cluster_size``), then click parses as usual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from saidpo_core.errors import UsageError
+from saidpo_core.hookspecs import KINDS
+from saidpo_core.options import OptionSpec, nearest, specs_of
+from saidpo_core.registry import Offer, Registry, load_registry
+from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
+
+
+class ComponentName(click.ParamType):
+    """The name of a component; completes in shells that were set up for it."""
+
+    name = "name"
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        offers = load_registry().of_kind(self.kind)
+        return [CompletionItem(o.component.name, help=o.component.summary) for o in offers if o.component.name.startswith(incomplete)]
+
+
+def own_options() -> list[click.Option]:
+    """Flags of the loop itself."""
+    return [_flag(spec, "--" + spec.name.replace("_", "-"), "", spec.name) for spec in specs_of(RunOptions)]
+
+
+def kind_options(registry: Registry) -> list[click.Option]:
+    """``--clusterer NAME`` and so on, the default named in the help."""
+    options = []
+    for kind in KINDS:
+        default = next((offer.component.name for offer in registry.of_kind(kind) if offer.default), "?")
+        names = ", ".join(offer.component.name for offer in registry.of_kind(kind))
+        help = f"{names}  [default: {default}]"
+        options.append(click.Option([f"--{kind}", _parameter(kind)], type=ComponentName(kind), metavar="NAME", help=help))
+    return options
+
+
+def component_options(offer: Offer) -> list[click.Option]:
+    """``--clusterer.k`` and so on, for one component."""
+    specs = specs_of(offer.component.options)
+    return [_flag(spec, f"--{offer.kind}.{spec.name}", offer.kind, spec.name) for spec in specs]
+
+
+def _parameter(kind: str, key: str = "") -> str:
+    """The Python name under which click hands over a flag: ``set__KIND__KEY``."""
+    return f"set__{kind.replace('-', '_')}__{key}"
+
+
+def _key(parameter: str) -> str:
+    """The settings key of a parameter: ``clusterer``, ``clusterer.k``, ``rounds``."""
+    _, kind, key = parameter.split("__", 2)
+    return ".".join(part for part in (kind.replace("_", "-"), key) if part)
+
+
+def _flag(spec: OptionSpec, flag: str, kind: str, key: str) -> click.Option:
+    default = "" if spec.default in ("", None) else f"  [default: {_shown(spec.default)}]"
+    # Values stay text here: flags and TOML are checked in one place, saidpo_core.options.
+    return click.Option([flag, _parameter(kind, key)], metavar=spec.type_text, help=spec.help + default)
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+class RunCommand(click.Command):
+    """A command whose flags depend on the components that are chosen."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        self.add_component_flags(args)
+        return super().parse_args(ctx, args)
+
+    def add_component_flags(self, args: Sequence[str]) -> None:
+        registry = load_registry()
+        known = {param.name for param in self.params}
+        chosen = _glance(args)
+        flags = [*own_options(), *kind_options(registry)]
+        for kind in KINDS:
+            flags += component_options(self._offer(registry, kind, chosen))
+        self.params += [flag for flag in flags if flag.name not in known]
+
+    def _offer(self, registry: Registry, kind: str, chosen: dict[str, str]) -> Offer:
+        try:
+            return registry.find(kind, chosen[kind], f"--{kind}") if kind in chosen else registry.default(kind)
+        except UsageError as error:
+            raise click.UsageError(str(error)) from error
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Three sections: the run, which components, and the options of the chosen ones."""
+        sections: dict[str, list[tuple[str, str]]] = {"Run": [], "Components": [], "Options of the chosen components": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is None:
+                continue
+            key = _key(param.name) if param.name and param.name.startswith("set__") else ""
+            title = "Options of the chosen components" if "." in key else "Components" if key in KINDS else "Run"
+            sections[title].append(record)
+        for title, rows in sections.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows, col_max=34)
+
+
+def _glance(args: Sequence[str]) -> dict[str, str]:
+    """Kind -> component name, as flags or the file of ``--config`` say; flags win."""
+    given: dict[str, str] = {}
+    for i, arg in enumerate(args):
+        flag, equals, value = arg.partition("=")
+        if flag.startswith("--") and flag[2:] in (*KINDS, "config"):
+            given[flag[2:]] = value if equals else (args[i + 1] if i + 1 < len(args) else "")
+    from_file: dict[str, str] = {}
+    if "config" in given:
+        try:
+            values, _ = read_toml(Path(given["config"]))
+        except UsageError as error:
+            raise click.UsageError(str(error)) from error
+        from_file = {kind: str(values[kind]) for kind in KINDS if kind in values}
+    return {**from_file, **{kind: name for kind, name in given.items() if kind != "config"}}
+
+
+def explain_unknown(error: click.NoSuchOption, registry: Registry) -> str:
+    """Why a flag is unknown: an option of another component, or a slip of the pen."""
+    name = error.option_name.lstrip("-")
+    kind, dot, key = name.partition(".")
+    if dot and kind in KINDS:
+        owners = [o for o in registry.of_kind(kind) if key.replace("-", "_") in {s.name for s in specs_of(o.component.options)}]
+        if owners:
+            names = " or ".join(f"--{kind}={offer.component.name}" for offer in owners)
+            return f"--{name} is an option of {names}, which was not chosen"
+    known = [flag.removeprefix("--") for flag in error.possibilities or []]
+    own = [spec.name.replace("_", "-") for spec in specs_of(RunOptions)]
+    return f"unknown option --{name}.{nearest(name, known or [*own, *KINDS, 'config', 'run-dir'])}"
+
+
+def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]) -> Settings:
+    """Flag > TOML > the policy's advice > default."""
+    values, where = read_toml(config) if config else ({}, {})
+    for parameter, value in flags.items():
+        if value is not None and parameter.startswith("set__"):
+            key = _key(parameter)
+            values[key] = value
+            where[key] = f"--{key if '.' in key else key.replace('_', '-')}"
+    return resolve(registry, values, where)

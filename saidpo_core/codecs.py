@@ -1,0 +1,136 @@
+"""Records as JSON lines and back, exactly: what is read is equal to what was written, floats included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from saidpo_core.records import Attempts, Evaluation, GroupScore, Pair, Problem, Response, TrainingReport, Verdict
+
+T = TypeVar("T")
+
+
+def write_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Each row as one line of JSON."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def read_lines(path: Path, decode: Callable[[Any], T]) -> Iterator[T]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield decode(json.loads(line))
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def problem_to_json(problem: Problem) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": problem.id, "question": problem.question, "answer": problem.answer}
+    row |= {"tags": problem.tags, "domain": problem.domain, "group": problem.group, "extra": dict(problem.extra)}
+    return row
+
+
+def problem_from_json(row: Any) -> Problem:
+    return Problem(**{**row, "tags": tuple(row["tags"])})
+
+
+def _response_to_json(response: Response) -> dict[str, Any]:
+    """Without ``seconds``: what is measured differs from run to run, and must not make equal runs look unequal."""
+    return {
+        "text": response.text,
+        "token_ids": response.token_ids,
+        "logprobs": response.logprobs,
+        "finish_reason": response.finish_reason,
+    }
+
+
+def _response_from_json(row: Any, seconds: float = 0.0) -> Response:
+    return Response(
+        text=row["text"],
+        token_ids=tuple(row["token_ids"]),
+        logprobs=tuple(row["logprobs"]),
+        finish_reason=row["finish_reason"],
+        seconds=seconds,
+    )
+
+
+def attempts_to_json(attempts: Attempts) -> dict[str, Any]:
+    return {
+        "problem_id": attempts.problem_id,
+        "prompt_ids": attempts.prompt_ids,
+        "responses": [_response_to_json(response) for response in attempts.responses],
+        "verdicts": [[v.outcome, v.extracted, v.reason] for v in attempts.verdicts],
+    }
+
+
+def seconds_to_json(attempts: Attempts) -> list[float]:
+    return [round(response.seconds, 6) for response in attempts.responses]
+
+
+def attempts_from_json(row: Any, seconds: list[float]) -> Attempts:
+    return Attempts(
+        problem_id=row["problem_id"],
+        prompt_ids=tuple(row["prompt_ids"]),
+        responses=tuple(_response_from_json(r, s) for r, s in zip(row["responses"], seconds, strict=True)),
+        verdicts=tuple(Verdict(outcome=o, extracted=e, reason=r) for o, e, r in row["verdicts"]),
+    )
+
+
+def pair_to_json(pair: Pair) -> dict[str, Any]:
+    return {
+        "problem_id": pair.problem_id,
+        "prompt_ids": pair.prompt_ids,
+        "chosen": _response_to_json(pair.chosen),
+        "rejected": _response_to_json(pair.rejected),
+    }
+
+
+def pair_from_json(row: Any) -> Pair:
+    return Pair(
+        problem_id=row["problem_id"],
+        prompt_ids=tuple(row["prompt_ids"]),
+        chosen=_response_from_json(row["chosen"]),
+        rejected=_response_from_json(row["rejected"]),
+    )
+
+
+def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "accuracy_balanced": none_if_nan(evaluation.accuracy_balanced),
+        "accuracy_pool": none_if_nan(evaluation.accuracy_pool),
+        "unverifiable": evaluation.unverifiable,
+        "truncated": evaluation.truncated,
+        "groups": {name: [score.right, score.total] for name, score in evaluation.groups.items()},
+    }
+
+
+def evaluation_from_json(row: Any) -> Evaluation:
+    nan = float("nan")
+    return Evaluation(
+        groups={name: GroupScore(right=right, total=total) for name, (right, total) in row["groups"].items()},
+        accuracy_balanced=nan if row["accuracy_balanced"] is None else row["accuracy_balanced"],
+        accuracy_pool=nan if row["accuracy_pool"] is None else row["accuracy_pool"],
+        unverifiable=row["unverifiable"],
+        truncated=row["truncated"],
+    )
+
+
+def report_to_json(report: TrainingReport) -> dict[str, Any]:
+    return {"steps": report.steps, "metrics": {key: none_if_nan(float(v)) for key, v in report.metrics.items()}}
+
+
+def report_from_json(row: Any) -> TrainingReport:
+    return TrainingReport(steps=row["steps"], metrics=row["metrics"])
+
+
+def none_if_nan(value: float) -> float | None:
+    return None if value != value else value

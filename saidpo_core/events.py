@@ -1,0 +1,61 @@
+"""What observers are told: which stage of which round begins, how far it is, how it ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageEvent:
+    """A stage of a run. ``result`` is filled when it has ended: the numbers worth showing of it."""
+
+    run_dir: Path
+    round: int
+    """0 for what comes before the first round."""
+    stage: str
+    """probe, weigh, explore, pair, train, evaluate, record, ... as in the run directory."""
+    unit: str = ""
+    """What its progress counts: problems, texts, steps."""
+    reused: bool = False
+    """The stage was finished by an earlier process; nothing was done now."""
+    seconds: float = 0.0
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Observers:
+    """Calls the observer hooks. An observer that raises is named once on stderr; the run goes on."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._manager = manager
+        self._blamed: set[str] = set()
+
+    def add(self, observer: object, name: str) -> None:
+        self._manager.register(observer, name=name)
+
+    def before(self, event: StageEvent) -> None:
+        self._call("saidpo_before_stage", event=event)
+
+    def progress(self, event: StageEvent, done: int, total: int) -> None:
+        self._call("saidpo_stage_progress", event=event, done=done, total=total)
+
+    def after(self, event: StageEvent) -> None:
+        self._call("saidpo_after_stage", event=event)
+
+    def after_round(self, row: Mapping[str, Any]) -> None:
+        self._call("saidpo_after_round", row=row)
+
+    def _call(self, hook: str, **arguments: Any) -> None:
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            try:
+                impl.function(**{name: arguments[name] for name in impl.argnames})
+            except Exception as error:
+                if impl.plugin_name not in self._blamed:
+                    self._blamed.add(impl.plugin_name)
+                    message = f"saidpo: observer {impl.plugin_name} failed in {hook} and is ignored there: {error!r}"
+                    print(message, file=sys.stderr)

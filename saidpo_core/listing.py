@@ -1,0 +1,51 @@
+"""``saidpo plugins``: what is installed, from whom, and what could not be loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from saidpo_core.hookspecs import KINDS
+from saidpo_core.registry import Registry
+
+
+def as_rows(registry: Registry) -> dict[str, Any]:
+    """Components, policies and broken plug-ins as JSON can hold them."""
+    components = [
+        {
+            "kind": offer.kind,
+            "name": offer.component.name,
+            "default": offer.default,
+            "distribution": offer.owner.distribution,
+            "version": offer.owner.version,
+            "summary": offer.component.summary,
+            "source": offer.component.source,
+        }
+        for kind in KINDS
+        for offer in registry.of_kind(kind)
+    ]
+    policies = [{"name": p.name, "default": p.default, "summary": p.summary} for p in registry.policies]
+    broken = [{"plugin": str(item.owner), "problem": item.problem} for item in registry.broken]
+    return {"components": components, "policies": policies, "broken": broken}
+
+
+def print_table(registry: Registry) -> None:
+    """Plain text with aligned columns: quick, and fit for grep."""
+    tree = as_rows(registry)
+    rows = [
+        (c["kind"], ("* " if c["default"] else "  ") + c["name"], f"{c['distribution']} {c['version']}", c["summary"])
+        for c in tree["components"]
+    ]
+    rows += [("policy", ("* " if p["default"] else "  ") + p["name"], "", p["summary"]) for p in tree["policies"]]
+    head = ("kind", "  name", "from", "what it does")
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(3)]
+    last = ""
+    click.echo("  ".join(item.ljust(width) for item, width in zip(head, (*widths, 0), strict=True)).rstrip())
+    for row in rows:
+        shown = ("" if row[0] == last else row[0], *row[1:])
+        last = row[0]
+        click.echo("  ".join(item.ljust(width) for item, width in zip(shown, (*widths, 0), strict=True)).rstrip())
+    click.echo("\n* used by default. Choose another with --KIND=NAME; its options: saidpo --KIND=NAME --help")
+    for item in tree["broken"]:
+        click.echo(f"could not be loaded: {item['plugin']}: {item['problem']}", err=True)

@@ -1,0 +1,94 @@
+"""The components of a run, built from their options, each with the offer to blame when it breaks a promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from saidpo_core.components import (
+    Clusterer,
+    Difficulty,
+    Embedder,
+    Evaluator,
+    Generator,
+    PairBuilder,
+    Pool,
+    Sampler,
+    Tagger,
+    Trainer,
+    Verifier,
+)
+from saidpo_core.contracts import blame, check_verdicts
+from saidpo_core.options import build_options
+from saidpo_core.records import Problem, Verdict
+from saidpo_core.registry import Offer, Registry
+from saidpo_core.settings import Settings
+
+
+class Parts:
+    """One built component of every kind. Building is cheap; nothing heavy is imported yet."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._settings = settings
+        self.pool: Pool = self._build("pool")
+        self.tagger: Tagger = self._build("tagger")
+        self.embedder: Embedder = self._build("embedder")
+        self.clusterer: Clusterer = self._build("clusterer")
+        self.generator: Generator = self._build("generator")
+        self.difficulty: Difficulty = self._build("difficulty")
+        self.sampler: Sampler = self._build("sampler")
+        self.pair_builder: PairBuilder = self._build("pair-builder")
+        self.trainer: Trainer = self._build("trainer")
+        self.evaluator: Evaluator = self._build("evaluator")
+        self.verifier = Verifiers(settings, registry)
+
+    def offer(self, kind: str) -> Offer:
+        return self._settings.parts[kind].offer
+
+    def _build(self, kind: str) -> Any:
+        chosen = self._settings.parts[kind]
+        with blame(chosen.offer, "build"):
+            return chosen.offer.component.build(chosen.options)
+
+
+class Verifiers:
+    """Judges each problem by the verifier of its domain; itself a ``Verifier``."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._registry = registry
+        self._chosen = settings.parts["verifier"]
+        self._built: dict[str, tuple[Offer, Verifier]] = {}
+
+    def prepare(self, domains: set[str]) -> None:
+        """Build the verifiers of ``domains`` and let each prove itself in this process."""
+        for domain in sorted(domains):
+            offer, verifier = self._for(domain)
+            with blame(offer, "self_test"):
+                verifier.self_test()
+
+    def self_test(self) -> None:
+        """Nothing more to test: ``prepare`` has tested every verifier in use."""
+
+    def verify(self, cases: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        verdicts: dict[int, Verdict] = {}
+        for domain in dict.fromkeys(problem.domain for problem, _ in cases):
+            offer, verifier = self._for(domain)
+            index = [i for i, (problem, _) in enumerate(cases) if problem.domain == domain]
+            with blame(offer, "verify"):
+                found = verifier.verify([cases[i] for i in index])
+            check_verdicts(found, len(index), offer)
+            verdicts.update(zip(index, found, strict=True))
+        return [verdicts[i] for i in range(len(cases))]
+
+    def close(self) -> None:
+        for _, verifier in self._built.values():
+            verifier.close()
+
+    def _for(self, domain: str) -> tuple[Offer, Verifier]:
+        offer = self._registry.verifier_for(domain, self._chosen.offer)
+        if offer.qualified not in self._built:
+            mine = offer == self._chosen.offer
+            options = self._chosen.options if mine else build_options(offer.component.options, {}, {})
+            with blame(offer, "build"):
+                self._built[offer.qualified] = (offer, offer.component.build(options))
+        return self._built[offer.qualified]

@@ -1,0 +1,151 @@
+"""The settings of a run: from flags, a TOML file, the policy's own and the defaults, in this order; checked at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from saidpo_core.errors import UsageError
+from saidpo_core.hookspecs import KINDS
+from saidpo_core.options import build_options, nearest, option, plain, specs_of
+from saidpo_core.records import Policy
+from saidpo_core.registry import Offer, Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options of the loop itself. Symbols as in the paper; a default that is not the paper's is marked ours."""
+
+    model: str = option("", "the first policy: a name of saidpo plugins, a Hugging Face folder, or a hub name")
+    rounds: int = option(3, "T, rounds of probe, draw, explore, train", low=1)
+    seed: int = option(0, "everything random in the run follows from it", low=0)
+    samples: int = option(8, "K, responses a problem", low=2)
+    probe_share: float = option(0.01, "share of the pool that is probed each round", low=0, high=1)
+    probe_min: int = option(120, "at least so many problems are probed (ours)", low=1)
+    draw: int | Literal["auto"] = option(
+        "auto", "problems drawn and explored a round besides the probe; auto: 2% of the pool, at least 300 (ours)", low=1
+    )
+    max_pairs: int = option(0, "keep at most so many pairs a round, those of the hardest problems; 0: all", low=0)
+    truncated: Literal["drop", "reject"] = option("drop", "responses cut off at the token limit: drop them, or call them wrong")
+    round_tokens: int = option(0, "stop exploring when a round has generated so many tokens; 0: no limit (ours)", low=0)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A component that was chosen, with its options."""
+
+    offer: Offer
+    options: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run, checked."""
+
+    run: RunOptions
+    parts: Mapping[str, Chosen]
+    """Kind -> what was chosen for it; all kinds, in the order of ``KINDS``."""
+    policy: Policy | None
+    """The named policy, if ``model`` is one."""
+
+    def as_tree(self) -> dict[str, Any]:
+        """As a TOML file would say it; equal trees make equal runs."""
+        tree: dict[str, Any] = plain(self.run)
+        for kind, chosen in self.parts.items():
+            offer = chosen.offer
+            name = offer.component.name if offer.bundled else offer.qualified
+            tree[kind] = {"name": name, **plain(chosen.options)}
+        return tree
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Flat values (``clusterer``, ``clusterer.k``, ``rounds``) of a settings file, and where each came from."""
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"--config={path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config={path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    values: dict[str, Any] = {}
+    for key, value in tree.items():
+        kind = key.replace("_", "-")
+        if key == "about":  # a run's own run.toml can be given as --config
+            continue
+        if kind in KINDS:
+            values |= _flat_component(kind, value, path)
+        else:
+            values[key.replace("-", "_")] = value
+    return values, {key: f"{path}: {key}" for key in values}
+
+
+def _flat_component(kind: str, value: Any, path: Path) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {kind: value}
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: {kind}: expected a name, or a table with name and options")
+    flat = {f"{kind}.{key}": item for key, item in value.items() if key != "name"}
+    return {kind: value["name"], **flat} if "name" in value else flat
+
+
+def resolve(registry: Registry, values: Mapping[str, Any], where: Mapping[str, str]) -> Settings:
+    """Settings from flat ``values``; ``where[key]`` names their place (a flag, or file and key) in errors."""
+    _refuse_unknown(values, where)
+    own = {spec.name for spec in specs_of(RunOptions)}
+    model = values.get("model") or next((p.name for p in registry.policies if p.default), "")
+    if not model:
+        raise UsageError("no model: name a Hugging Face folder with --model=PATH")
+    policy = next((p for p in registry.policies if p.name == model), None)
+    advice = dict(policy.settings) if policy else {}
+    parts: dict[str, Chosen] = {}
+    for kind in KINDS:
+        name = values.get(kind)
+        if name is not None and not isinstance(name, str):
+            raise UsageError(f"{where[kind]}: expected the name of a {kind}, got {name!r}")
+        offer = registry.find(kind, name, where[kind]) if name is not None else registry.default(kind)
+        parts[kind] = Chosen(offer, _component_options(offer, values, where, advice))
+    run = {key: value for key, value in advice.items() if key in own}
+    run |= {key: value for key, value in values.items() if key in own} | {"model": model}
+    return Settings(build_options(RunOptions, run, {key: where.get(key, f"policy {model}") for key in run}), parts, policy)
+
+
+def _component_options(offer: Offer, values: Mapping[str, Any], where: Mapping[str, str], advice: Mapping[str, Any]) -> Any:
+    """The options of one component. What the policy advises is heeded where the component has such an option."""
+    prefix = f"{offer.kind}."
+    known = {spec.name for spec in specs_of(offer.component.options)}
+    given = {key.removeprefix(prefix): value for key, value in advice.items() if key.startswith(prefix)}
+    given = {key: value for key, value in given.items() if key in known}
+    places = {key: f"policy's {prefix}{key}" for key in given}
+    for key, value in values.items():
+        if key.startswith(prefix):
+            name = key.removeprefix(prefix).replace("-", "_")
+            given[name], places[name] = value, where[key]
+            if name not in known:
+                mine = f"{offer.kind} {offer.component.name}"
+                raise UsageError(f"{where[key]}: {mine} has no option {name!r}.{nearest(name, known)}")
+    return build_options(offer.component.options, given, places)
+
+
+def _refuse_unknown(values: Mapping[str, Any], where: Mapping[str, str]) -> None:
+    own = {spec.name for spec in specs_of(RunOptions)}
+    for key in values:
+        if key not in own and key.split(".")[0] not in KINDS:
+            raise UsageError(f"{where[key]}: unknown key.{nearest(key, [*own, *KINDS])}")
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """``key: old -> new`` for every setting that differs, dotted keys, None where one has none."""
+
+    def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in tree.items():
+            found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        return found
+
+    before, after = flat(old), flat(new)
+    keys = [*before, *(key for key in after if key not in before)]
+    return [f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys if before.get(key) != after.get(key)]

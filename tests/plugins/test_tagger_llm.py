@@ -1,0 +1,363 @@
+"""Taggers ``metadata`` and ``llm``, the latter against a real HTTP server that also fails, stalls and talks nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saidpo_core import MissingExtra, NoOptions, Problem, SaidpoError, UsageError
+from saidpo_core.options import build_options
+from saidpo_plugins.taggers import llm
+from saidpo_plugins.taggers.llm import Llm, LlmOptions
+from saidpo_plugins.taggers.llm_cache import TagCache
+from saidpo_plugins.taggers.metadata import Metadata
+from tests.plugins.fake_llm_server import Behaviour, FakeLlmServer, Reply, points, refuses, says
+
+
+def problems(count: int) -> list[Problem]:
+    return [Problem(id=str(n), question=f"question {n}", answer="1") for n in range(count)]
+
+
+def quiet(done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("SAIDPO_CACHE", str(tmp_path / "cache"))
+
+
+@contextmanager
+def server_and_tagger(behaviour: Behaviour, **options: Any) -> Iterator[tuple[FakeLlmServer, Llm]]:
+    with FakeLlmServer(behaviour) as server:
+        yield server, Llm(LlmOptions(**{"base_url": server.url, "model": "m", "timeout": 5.0, **options}))
+
+
+def good(question: str, count: int) -> Reply:
+    return points("about", question)
+
+
+class TestAnswers:
+    def test_every_problem_gets_its_own_tags_in_order(self) -> None:
+        def slow_first(question: str, count: int) -> Reply:
+            return Reply(body=points(question).body, stall=0.1 if question == "question 0" else 0)
+
+        with server_and_tagger(slow_first) as (_, tagger):
+            assert tagger.tag(problems(20), quiet) == [(f"question {n}",) for n in range(20)]
+
+    def test_tags_are_lower_case_stripped_once_each_and_at_most_five(self) -> None:
+        names = (" Ratios ", "ratios", "Linear\n Equations", "a", "b", "c", "d", "e")
+        with server_and_tagger(lambda *_: points(*names)) as (_, tagger):
+            assert tagger.tag(problems(1), quiet) == [("ratios", "linear equations", "a", "b", "c")]
+
+    def test_max_tags_shortens_without_asking_again(self) -> None:
+        with server_and_tagger(lambda *_: points("a", "b", "c")) as (server, tagger):
+            tagger.tag(problems(1), quiet)
+            shorter = Llm(LlmOptions(base_url=server.url, model="m", max_tags=2))
+            assert shorter.tag(problems(1), quiet) == [("a", "b")]
+            assert len(server.requests) == 1
+
+    def test_asks_for_structured_output_with_the_key_from_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+        with server_and_tagger(good) as (server, tagger):
+            tagger.tag(problems(1), quiet)
+        assert server.requests[0]["model"] == "m"
+        schema = server.requests[0]["response_format"]["json_schema"]["schema"]
+        assert schema["properties"]["knowledge_points"]["maxItems"] == 5
+        assert server.api_keys == {"Bearer sk-mine"}
+
+    @pytest.mark.parametrize(
+        "content",
+        ['```json\n{"knowledge_points": ["a"]}\n```', '<think>{maybe}</think> {"knowledge_points": ["A"]}'],
+    )
+    def test_reads_answers_of_servers_without_structured_output(self, content: str) -> None:
+        with server_and_tagger(lambda *_: says(content)) as (_, tagger):
+            assert tagger.tag(problems(1), quiet) == [("a",)]
+
+    def test_equal_questions_are_asked_once(self) -> None:
+        twice = [Problem(id=str(n), question="same", answer="1") for n in range(5)]
+        with server_and_tagger(good) as (server, tagger):
+            assert tagger.tag(twice, quiet) == [("about", "same")] * 5
+            assert len(server.requests) == 1
+
+    def test_keeps_to_the_number_of_requests_in_flight(self) -> None:
+        with server_and_tagger(lambda q, n: Reply(body=good(q, n).body, stall=0.02), concurrency=3) as (server, tagger):
+            tagger.tag(problems(15), quiet)
+        assert server.most_at_once == 3
+
+    def test_progress_counts_up_to_all_problems(self) -> None:
+        seen: list[tuple[int, int]] = []
+        with server_and_tagger(good) as (_, tagger):
+            tagger.tag([*problems(6), *problems(3)], lambda done, total: seen.append((done, total)))
+        assert seen[0] == (0, 9)
+        assert seen[-1] == (9, 9)
+        assert seen == sorted(seen)
+
+    def test_works_inside_a_running_event_loop(self) -> None:
+        async def notebook(tagger: Llm) -> list[tuple[str, ...]]:
+            return tagger.tag(problems(3), quiet)
+
+        with server_and_tagger(good) as (_, tagger):
+            assert asyncio.run(notebook(tagger)) == [("about", f"question {n}") for n in range(3)]
+
+    def test_no_problem_no_request(self) -> None:
+        with server_and_tagger(good) as (server, tagger):
+            assert tagger.tag([], quiet) == []
+            assert not server.requests
+
+
+class TestTrouble:
+    @pytest.mark.parametrize("status", [500, 429])
+    def test_a_passing_failure_is_retried(self, status: int) -> None:
+        with server_and_tagger(lambda q, n: refuses(status) if n < 2 else good(q, n)) as (server, tagger):
+            assert tagger.tag(problems(4), quiet) == [("about", f"question {n}") for n in range(4)]
+        assert len(server.requests) == 12
+
+    def test_a_stalled_request_is_given_up_and_sent_again(self) -> None:
+        with server_and_tagger(
+            lambda q, n: Reply(body=points("a").body, stall=9 if n == 0 else 0), timeout=0.2, retries=1
+        ) as (server, tagger):
+            assert tagger.tag(problems(2), quiet) == [("a",), ("a",)]
+        assert len(server.requests) == 4
+
+    def test_a_reply_that_drips_for_ever_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(llm, "_GRACE", 0.1)
+        with (
+            server_and_tagger(lambda *_: Reply(body=points("a").body, drip=0.1), timeout=0.3, retries=0) as (_, tagger),
+            pytest.raises(SaidpoError, match=r"1 of 1 problems failed.*TimeoutError"),
+        ):
+            tagger.tag(problems(1), quiet)
+
+    @pytest.mark.parametrize(
+        "nonsense",
+        [
+            says("I would say algebra."),
+            says('{"knowledge_points": "algebra"}'),
+            says('{"knowledge_points": []}'),
+            says('{"knowledge_points": [" "]}'),
+            says('{"knowledge_points": [1, 2]}'),
+            says('{"knowledge_points": ["' + "very " * 50 + '"]}'),
+            says(r'{"knowledge_points": ["\ud800"]}'),
+            says('{"points": ["a"]}'),
+            says('["a"]'),
+            says("[" * 5000),
+            says(None),
+            says(""),
+            Reply(body="{}"),
+            Reply(body="[]"),
+            Reply(body='{"choices": 7}'),
+            Reply(body="<html>", headers={"content-type": "text/html"}),
+        ],
+    )
+    def test_nonsense_is_asked_about_again(self, nonsense: Reply) -> None:
+        with server_and_tagger(lambda q, n: nonsense if n == 0 else points("a")) as (server, tagger):
+            assert tagger.tag(problems(1), quiet) == [("a",)]
+        assert len(server.requests) == 2
+
+    def test_a_body_that_is_not_json_fails_that_problem_only(self) -> None:
+        behaviour: Behaviour = lambda q, n: Reply(body="{") if q == "question 3" else points("a")  # noqa: E731
+        with server_and_tagger(behaviour, retries=0) as (_, tagger):
+            assert tagger.tag(problems(10), quiet) == [("a",)] * 3 + [()] + [("a",)] * 6
+
+    def test_lasting_nonsense_costs_one_problem_its_tags_and_is_said(self, caplog: pytest.LogCaptureFixture) -> None:
+        behaviour: Behaviour = lambda q, n: says("what?") if q == "question 3" else points("a")  # noqa: E731
+        with server_and_tagger(behaviour) as (server, tagger), caplog.at_level(logging.WARNING):
+            assert tagger.tag(problems(10), quiet) == [("a",)] * 3 + [()] + [("a",)] * 6
+        assert server.questions.count("question 3") == 3
+        assert "1 of 10 problems got no tags" in caplog.text
+
+    def test_more_than_a_fifth_without_tags_is_an_error_that_says_what_to_do(self) -> None:
+        def odd_ones_fail(question: str, count: int) -> Reply:
+            return refuses(400, "too long for me") if int(question.split()[1]) % 2 else points("a")
+
+        with server_and_tagger(odd_ones_fail) as (server, tagger), pytest.raises(SaidpoError) as caught:
+            tagger.tag(problems(20), quiet)
+        for part in (server.url, "'m'", "too long for me", "5 of 20 problems failed", "--tagger.model", "kept in"):
+            assert part in str(caught.value)
+        assert caught.value.exit_code == 1
+
+    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_a_refusal_ends_it_at_once(self, status: int) -> None:
+        with server_and_tagger(lambda *_: refuses(status, "go away"), concurrency=2) as (server, tagger):
+            with pytest.raises(SaidpoError, match="go away"):
+                tagger.tag(problems(50), quiet)
+            assert len(server.requests) <= 2
+
+    def test_a_server_that_only_fails_is_not_asked_about_the_whole_pool(self) -> None:
+        with server_and_tagger(lambda *_: refuses(500), retries=1, concurrency=4) as (server, tagger):
+            with pytest.raises(SaidpoError, match="of 1000 problems failed"):
+                tagger.tag(problems(1000), quiet)
+            assert len(server.requests) <= 2 * (2 * 4 + 4)
+
+    def test_no_server(self) -> None:
+        with FakeLlmServer(good) as server:
+            url = server.url
+        with pytest.raises(SaidpoError, match=rf"{url}.*APIConnectionError: Connection error: .*connect"):
+            Llm(LlmOptions(base_url=url, model="m", retries=0)).tag(problems(3), quiet)
+
+    def test_an_error_of_the_progress_display_is_not_swallowed(self) -> None:
+        def broken(done: int, total: int) -> None:
+            raise KeyError("display")
+
+        with server_and_tagger(good) as (_, tagger), pytest.raises(KeyError):
+            tagger.tag(problems(3), broken)
+
+
+class TestCache:
+    def test_a_second_call_makes_no_request(self) -> None:
+        with server_and_tagger(good) as (server, tagger):
+            first = tagger.tag(problems(5), quiet)
+            asked = len(server.requests)
+            assert Llm(tagger.options).tag(problems(5), quiet) == first
+            assert len(server.requests) == asked == 5
+
+    def test_another_model_is_asked_anew(self) -> None:
+        with server_and_tagger(good) as (server, tagger):
+            tagger.tag(problems(1), quiet)
+            Llm(LlmOptions(base_url=server.url, model="other")).tag(problems(1), quiet)
+            assert [request["model"] for request in server.requests] == ["m", "other"]
+
+    def test_after_a_failure_only_the_missing_ones_are_asked(self) -> None:
+        with server_and_tagger(good, concurrency=1) as (server, tagger):
+            server.behaviour = lambda q, n: refuses(401) if q == "question 6" else good(q, n)
+            with pytest.raises(SaidpoError):
+                tagger.tag(problems(10), quiet)
+            server.behaviour = good
+            server.requests.clear()
+            assert tagger.tag(problems(10), quiet) == [("about", f"question {n}") for n in range(10)]
+            assert server.questions == [f"question {n}" for n in range(6, 10)]
+
+    def test_problems_without_tags_are_asked_about_again_next_time(self) -> None:
+        with server_and_tagger(lambda q, n: says("?") if q == "question 0" else good(q, n)) as (server, tagger):
+            tagger.tag(problems(10), quiet)
+            server.behaviour = good
+            server.requests.clear()
+            assert tagger.tag(problems(10), quiet)[0] == ("about", "question 0")
+            assert len(server.requests) == 1
+
+    def test_lies_where_it_is_told_to(self, tmp_path: Path) -> None:
+        with server_and_tagger(good, cache=tmp_path / "a" / "b") as (_, tagger):
+            tagger.tag(problems(2), quiet)
+        assert len(list((tmp_path / "a" / "b").glob("*.jsonl"))) == 1
+        assert not (tmp_path / "cache").exists()
+
+    def test_a_folder_that_cannot_be_used_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with server_and_tagger(good, cache=tmp_path / "file") as (_, tagger):
+            with pytest.raises(UsageError, match=r"file: cannot keep tags there.*--tagger.cache=DIR"):
+                tagger.tag(problems(1), quiet)
+
+    @given(cut=st.integers(0, 400))
+    def test_a_torn_file_loses_at_most_the_torn_line(self, tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+        folder = tmp_path_factory.mktemp("torn")
+        cache = TagCache(folder, "m", "1")
+        sizes = [0]
+        for name in "abc":
+            cache.put(cache.key(name), [name])
+            sizes.append(cache.path.stat().st_size - 1)  # the last line break may be missing
+        cache.path.write_bytes(cache.path.read_bytes()[:cut])
+        torn = TagCache(folder, "m", "1")
+        torn.put(torn.key("new"), ["new"])
+        again = TagCache(folder, "m", "1")
+        assert again.get(again.key("new")) == ("new",)
+        for name, size in zip("abc", sizes[1:], strict=True):
+            assert again.get(again.key(name)) == ((name,) if cut >= size else None)
+
+    def test_processes_that_write_at_once_lose_nothing(self, tmp_path: Path) -> None:
+        context = multiprocessing.get_context("fork")
+        writers = [context.Process(target=_write_tags, args=(tmp_path, first)) for first in (0, 200, 400)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        cache = TagCache(tmp_path, "m", "1")
+        assert all(cache.get(cache.key(str(n))) == (f"tag {n}",) for n in range(600))
+
+
+def _write_tags(folder: Path, first: int) -> None:
+    cache = TagCache(folder, "m", "1")
+    for n in range(first, first + 200):
+        cache.put(cache.key(str(n)), [f"tag {n}"])
+
+
+class TestUsage:
+    def test_the_model_has_to_be_named(self) -> None:
+        with pytest.raises(UsageError, match=r"--tagger\.model=NAME"):
+            Llm(LlmOptions(base_url="http://127.0.0.1:1/v1")).tag(problems(1), quiet)
+
+    def test_without_server_and_key_both_ways_out_are_named(self) -> None:
+        with pytest.raises(UsageError, match=r"OPENAI_API_KEY.*--tagger\.base_url"):
+            Llm(LlmOptions(model="m")).tag(problems(1), quiet)
+
+    @pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://x", "http://a:port/"])
+    def test_a_url_that_is_none(self, url: str) -> None:
+        with pytest.raises(UsageError, match=r"--tagger\.base_url"):
+            Llm(LlmOptions(base_url=url, model="m")).tag(problems(1), quiet)
+
+    def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-sécret")
+        with pytest.raises(UsageError, match="OPENAI_API_KEY") as caught:
+            Llm(LlmOptions(model="m")).tag(problems(1), quiet)
+        assert "cret" not in str(caught.value)
+
+    def test_without_the_client_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "openai", None)
+        with pytest.raises(
+            MissingExtra, match=r"--tagger=llm needs the package openai: pip install 'saidpo\[openai\]'"
+        ):
+            Llm(LlmOptions(base_url="http://127.0.0.1:1/v1", model="m")).tag(problems(1), quiet)
+
+    @pytest.mark.parametrize("key", ["concurrency", "timeout", "max_tags"])
+    def test_zero_is_refused(self, key: str) -> None:
+        with pytest.raises(UsageError, match="must be >="):
+            build_options(LlmOptions, {key: "0"}, {key: f"--tagger.{key}"})
+
+
+class TestMetadata:
+    def test_passes_the_pools_tags_on(self) -> None:
+        pool = [Problem(id="1", question="q", answer="1", tags=("a", "b")), Problem(id="2", question="q2", answer="1")]
+        assert Metadata(NoOptions()).tag(pool, quiet) == [("a", "b"), ()]
+
+    def test_a_pool_without_any_tag_is_refused_with_the_ways_out(self) -> None:
+        with pytest.raises(UsageError, match=r"(?s)--tagger=llm.*--clusterer=none"):
+            Metadata(NoOptions()).tag(problems(3), quiet)
+
+    def test_an_empty_pool_has_no_tags(self) -> None:
+        assert Metadata(NoOptions()).tag([], quiet) == []
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=7)))
+def test_whatever_the_model_says_is_good_tags_or_nonsense(value: Any) -> None:
+    class Message:
+        content = json.dumps({"knowledge_points": value})
+
+    class Choice:
+        message = Message
+
+    class Completion:
+        choices = (Choice,)
+
+    try:
+        tags = llm.knowledge_points(Completion)
+    except llm._Nonsense:
+        return
+    assert isinstance(value, list)
+    assert 1 <= len(tags) <= 5
+    assert len(set(tags)) == len(tags)
+    assert all(tag and tag == tag.strip() and tag.lower() == tag for tag in tags)
