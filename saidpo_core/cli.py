@@ -39,7 +39,9 @@ def cli() -> None:
     "2 wrong usage, 3 nothing to do.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
-@click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where the run is kept  [default: runs/NAME]")
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where the run is kept  [default: runs/NAME]"
+)
 @click.option("--quiet", is_flag=True, help="print the result only")
 def run(config: Path | None, run_dir: Path | None, quiet: bool, **flags: Any) -> None:
     """Run SAI-DPO: probe, weigh, draw, explore, pair, train; repeat. Without options: the embedded policy and pool.
@@ -75,13 +77,19 @@ def plugins(as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--samplers", default="uniform,error-weighted", show_default=True, help="the arms; the first is the reference")
+@click.option(
+    "--samplers", default="uniform,error-weighted", show_default=True, help="the arms; the first is the reference"
+)
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=2), help="runs of each arm")
 @click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0), help="seeds count up from here")
-@click.option("--jobs", default=0, type=click.IntRange(min=0), help="processes side by side, one thread each  [default: cores]")
+@click.option(
+    "--jobs", default=0, type=click.IntRange(min=0), help="processes side by side, one thread each  [default: cores]"
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/compare"), show_default=True, metavar="DIR")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings of all arms")
-@click.option("--arm-options", multiple=True, metavar="SAMPLER:FLAG", help="a flag for one arm, such as uniform:--trainer.lr=1e-4")
+@click.option(
+    "--arm-options", multiple=True, metavar="SAMPLER:FLAG", help="a flag for one arm, such as uniform:--trainer.lr=1e-4"
+)
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def compare(**options: Any) -> None:
     """Run samplers against each other at equal budgets and test the difference, paired by seed.

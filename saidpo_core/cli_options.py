@@ -20,7 +20,7 @@ from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
 
 
-class ComponentName(click.ParamType):
+class ComponentName(click.ParamType[str]):
     """The name of a component; completes in shells that were set up for it."""
 
     name = "name"
@@ -30,7 +30,11 @@ class ComponentName(click.ParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         offers = load_registry().of_kind(self.kind)
-        return [CompletionItem(o.component.name, help=o.component.summary) for o in offers if o.component.name.startswith(incomplete)]
+        return [
+            CompletionItem(o.component.name, help=o.component.summary)
+            for o in offers
+            if o.component.name.startswith(incomplete)
+        ]
 
 
 def own_options() -> list[click.Option]:
@@ -45,7 +49,9 @@ def kind_options(registry: Registry) -> list[click.Option]:
         default = next((offer.component.name for offer in registry.of_kind(kind) if offer.default), "?")
         names = ", ".join(offer.component.name for offer in registry.of_kind(kind))
         help = f"{names}  [default: {default}]"
-        options.append(click.Option([f"--{kind}", _parameter(kind)], type=ComponentName(kind), metavar="NAME", help=help))
+        options.append(
+            click.Option([f"--{kind}", _parameter(kind)], type=ComponentName(kind), metavar="NAME", help=help)
+        )
     return options
 
 
@@ -102,7 +108,11 @@ class RunCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Three sections: the run, which components, and the options of the chosen ones."""
-        sections: dict[str, list[tuple[str, str]]] = {"Run": [], "Components": [], "Options of the chosen components": []}
+        sections: dict[str, list[tuple[str, str]]] = {
+            "Run": [],
+            "Components": [],
+            "Options of the chosen components": [],
+        }
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is None:
@@ -138,7 +148,11 @@ def explain_unknown(error: click.NoSuchOption, registry: Registry) -> str:
     name = error.option_name.lstrip("-")
     kind, dot, key = name.partition(".")
     if dot and kind in KINDS:
-        owners = [o for o in registry.of_kind(kind) if key.replace("-", "_") in {s.name for s in specs_of(o.component.options)}]
+        owners = [
+            o
+            for o in registry.of_kind(kind)
+            if key.replace("-", "_") in {s.name for s in specs_of(o.component.options)}
+        ]
         if owners:
             names = " or ".join(f"--{kind}={offer.component.name}" for offer in owners)
             return f"--{name} is an option of {names}, which was not chosen"

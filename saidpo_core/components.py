@@ -94,7 +94,7 @@ class Clusterer(Protocol):
     def cluster(
         self, embeddings: NDArray[np.float32], tags: Sequence[tuple[str, ...]], rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Labels of shape [N], each in [0, C) with every label used; ``embeddings`` is [N, d], ``tags`` has N entries."""
+        """Labels of shape [N], each in [0, C), every one used; ``embeddings`` is [N, d], ``tags`` has N entries."""
         ...
 
 
@@ -110,8 +110,8 @@ class Sampler(Protocol):
     """Weighs the problems of the pool for this round's draw (``--sampler``)."""
 
     def weights(self, evidence: Evidence, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Shape [N], finite, not negative, some positive. A problem's chance in each draw is proportional to its weight;
-        the core draws without replacement. All equal is uniform sampling (IDPO).
+        """Shape [N], finite, not negative, some positive. A problem's chance in each draw is proportional to its
+        weight; the core draws without replacement. All equal is uniform sampling (IDPO).
         """
         ...
 
@@ -167,7 +167,7 @@ class Generator(Protocol):
     """Samples responses from a policy (``--generator``)."""
 
     def check(self, policy: Path) -> None:
-        """Raise ``UsageError`` if this folder cannot be loaded (no tokenizer, no weights), before anything is started."""
+        """Raise ``UsageError`` if this folder cannot be loaded (no tokenizer, no weights), before anything starts."""
         ...
 
     def load(self, policy: Path) -> AbstractContextManager[Engine]:

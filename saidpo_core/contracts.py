@@ -55,7 +55,9 @@ def check_embeddings(vectors: NDArray[Any], n: int, offer: Offer) -> None:
     import numpy as np
 
     shape = getattr(vectors, "shape", None)
-    require(shape is not None and len(shape) == 2 and shape[0] == n, offer, "embed", f"expected shape [{n}, d], got {shape}")
+    require(
+        shape is not None and len(shape) == 2 and shape[0] == n, offer, "embed", f"expected shape [{n}, d], got {shape}"
+    )
     require(bool(np.isfinite(vectors).all()), offer, "embed", "a vector is not finite")
 
 
@@ -76,7 +78,9 @@ def check_weights(weights: NDArray[Any], n: int, offer: Offer) -> None:
     shape = getattr(weights, "shape", None)
     require(shape == (n,), offer, "weights", f"expected weights of shape [{n}], got {shape}")
     require(bool(np.isfinite(weights).all()), offer, "weights", "a weight is not finite")
-    require(bool((weights >= 0).all()) and bool((weights > 0).any()), offer, "weights", "weights must be >= 0, some > 0")
+    require(
+        bool((weights >= 0).all()) and bool((weights > 0).any()), offer, "weights", "weights must be >= 0, some > 0"
+    )
 
 
 def check_keys(keys: NDArray[Any], n: int, offer: Offer) -> None:
@@ -95,7 +99,12 @@ def check_generations(generations: Sequence[Generation], requests: Sequence[Requ
         require(good, offer, "generate", f"problem {request.problem.id}: expected {len(request.seeds)} responses")
         for response in generation.responses:
             same = len(response.token_ids) == len(response.logprobs)
-            require(same, offer, "generate", f"problem {request.problem.id}: token ids and log-probabilities differ in length")
+            require(
+                same,
+                offer,
+                "generate",
+                f"problem {request.problem.id}: token ids and log-probabilities differ in length",
+            )
 
 
 def check_verdicts(verdicts: Sequence[Verdict], n: int, offer: Offer) -> None:

@@ -27,6 +27,7 @@ from saidpo_core.selection import (
     evidence_of,
     probe_rows,
     response_counts,
+    token_limit,
     weigh_and_draw,
 )
 from saidpo_core.settings import RunOptions
@@ -36,12 +37,15 @@ from saidpo_core.summary import Summary
 class Loop:
     """One run. ``train`` is the algorithm; the other methods are its stages."""
 
-    def __init__(self, options: RunOptions, parts: Parts, run_dir: RunDir, first_policy: Path, summary: Summary) -> None:
+    def __init__(
+        self, options: RunOptions, parts: Parts, run_dir: RunDir, first_policy: Path, summary: Summary
+    ) -> None:
         self.options = options
         self.parts = parts
         self.run_dir = run_dir
         self.first_policy = first_policy
         self.summary = summary
+        self.token_limit = 0
         self.knowledge: Knowledge
         self.history: list[RoundEvidence] = []
 
@@ -56,6 +60,7 @@ class Loop:
         for t in range(1, self.options.rounds + 1):
             # 1-2. Probe 1% of the pool, K responses each, every one verified: the policy's own view of difficulty.
             probe = self.probe(t, policy)
+            self.token_limit = self.token_limit or token_limit(probe, len(sets.problems), self.options)
             # 3-5. Weigh clusters by where the policy errs; draw without replacement.
             draw = self.weigh(t, probe)
             # 6. Explore what was drawn. Problems probed this round reuse their responses.
@@ -116,7 +121,7 @@ class Loop:
 
         def make(folder: Path, progress: Progress) -> None:
             rollouts = Rollouts(self.parts, self.options, self.run_dir.clock, policy, t)
-            limit = self.options.round_tokens and max(1, self.options.round_tokens - sum(item.tokens for item in probe))
+            limit = self.token_limit and max(1, self.token_limit - sum(item.tokens for item in probe))
             attempts = rollouts.explore(drawn, folder, progress, limit=limit)
             if not any(item.usable for item in (*probe, *attempts)):
                 # Nothing to learn from: widen the draw once rather than give up (**ours**).
@@ -138,7 +143,9 @@ class Loop:
         def read(folder: Path) -> list[Pair]:
             return list(codecs.read_lines(folder / "pairs.jsonl", codecs.pair_from_json))
 
-        return self.run_dir.keep(t, "04-pair", make, read, unit="problems", describe=lambda pairs: {"pairs": len(pairs)})
+        return self.run_dir.keep(
+            t, "04-pair", make, read, unit="problems", describe=lambda pairs: {"pairs": len(pairs)}
+        )
 
     def learn(
         self, t: int, policy: Path, pairs: Sequence[Pair], explored: Sequence[Attempts]
@@ -197,11 +204,11 @@ def nothing_to_learn(explored: Sequence[Attempts], options: RunOptions) -> str:
     n, k = len(explored), options.samples
     head = f"none of the {n} explored problems gave a right and a wrong response"
     if counts["too_easy"] == n:
-        return f"{head}: every one is too easy for this policy ({k} of {k} right); bring harder problems or raise --samples"
+        return f"{head}: every one is too easy for this policy ({k} of {k} right); bring harder ones"
     if counts["too_hard"] == n:
         return (
-            f"{head}: every one is too hard for this policy (0 of {k} right); bring easier problems, raise --samples, or "
-            "check with `saidpo plugins` that the verifier understands the answers"
+            f"{head}: every one is too hard for this policy (0 of {k} right); bring easier ones, raise --samples, "
+            "or see in the attempts whether the verifier understands its answers"
         )
     if counts["unknown"] == n:
         return f"{head}: no response could be judged (truncated or unverifiable); raise --generator.max_new_tokens"

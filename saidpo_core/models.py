@@ -34,4 +34,6 @@ def _fetch(model: str) -> Path:
         return Path(snapshot_download(model, allow_patterns=_PATTERNS))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"--model={model}: no such folder here, and the model hub did not give it: {reason}") from error
+        raise UsageError(
+            f"--model={model}: no such folder here, and the model hub did not give it: {reason}"
+        ) from error

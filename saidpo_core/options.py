@@ -142,12 +142,16 @@ def _convert(value: Any, kind: Any) -> Any:
 
 def _convert_union(value: Any, kinds: tuple[Any, ...]) -> Any:
     # Words such as "auto" and "none" before free text.
-    for kind in sorted(kinds, key=lambda k: (k is str or k is Path, get_origin(k) is not Literal, k is not type(None))):
+    for kind in sorted(kinds, key=_narrow_first):
         try:
             return _convert(value, kind)
         except ValueError:
             continue
     raise ValueError
+
+
+def _narrow_first(kind: Any) -> tuple[bool, bool]:
+    return kind in (str, Path), get_origin(kind) is not Literal
 
 
 def _convert_bool(value: Any) -> bool:

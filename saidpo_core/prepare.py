@@ -60,7 +60,9 @@ class Knowledge:
         counters: list[Counter[str]] = [Counter() for _ in range(self.n_clusters)]
         for label, tags in zip(self.labels.tolist(), self.tags, strict=True):
             counters[label].update(tags)
-        return [", ".join(tag for tag, _ in counter.most_common(2)) or f"cluster {i}" for i, counter in enumerate(counters)]
+        return [
+            ", ".join(tag for tag, _ in counter.most_common(2)) or f"cluster {i}" for i, counter in enumerate(counters)
+        ]
 
 
 def load_pool(run_dir: RunDir, parts: Parts, seed: int) -> ProblemSets:

@@ -175,7 +175,7 @@ class Evidence:
     rounds: tuple[RoundEvidence, ...]
     samples: int
     """K, responses a problem."""
-    embeddings: FloatArray | None = None
+    embeddings: NDArray[np.float32] | None = None
     """[N, d], or None if the embedder and the clusterer kept none."""
 
 

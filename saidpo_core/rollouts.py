@@ -31,11 +31,13 @@ class Rollouts:
     policy: Path
     round: int
 
-    def explore(self, problems: Sequence[Problem], folder: Path, progress: Progress, *, limit: int = 0) -> list[Attempts]:
+    def explore(
+        self, problems: Sequence[Problem], folder: Path, progress: Progress, *, limit: int = 0
+    ) -> list[Attempts]:
         """Attempts at ``problems``, saved in ``folder`` in chunks; those that are there already are read.
 
-        With a ``limit`` of tokens no further chunk begins once it is reached, and chunks shrink towards it, so that it is
-        overshot by about one problem's tokens at most.
+        With a ``limit`` of tokens no further chunk begins once it is reached, and chunks shrink towards it, so that it
+        is overshot by about one problem's tokens at most.
         """
         done: list[Attempts] = []
         with ExitStack() as stack:

@@ -65,7 +65,7 @@ class RunDir:
 
     def keep(
         self,
-        round: int,
+        t: int,
         name: str,
         make: Make,
         read: Callable[[Path], T],
@@ -79,8 +79,8 @@ class RunDir:
         ``make(folder, progress)`` writes into an empty folder; with ``goes_on`` it finds there what a killed process
         left, and may build on it. ``describe`` gives the numbers that observers show of it.
         """
-        folder = self.path / (f"round-{round}" if round else "start") / name
-        event = StageEvent(run_dir=self.path, round=round, stage=name.split("-", 1)[1], unit=unit, reused=folder.is_dir())
+        folder = self.path / (f"round-{t}" if t else "start") / name
+        event = StageEvent(run_dir=self.path, round=t, stage=name.split("-", 1)[1], unit=unit, reused=folder.is_dir())
         self.observers.before(event)
         started = time.perf_counter()
         if not folder.is_dir():
@@ -91,7 +91,7 @@ class RunDir:
         self._chain = manifest["chain"]
         value = read(folder)
         seconds = manifest["seconds"] if event.reused else time.perf_counter() - started
-        timing = {"round": round, "stage": event.stage, "reused": event.reused}
+        timing = {"round": t, "stage": event.stage, "reused": event.reused}
         self.timings.append({**timing, "seconds": seconds, "spent": manifest["spent"]})
         result = describe(value) if describe else {}
         self.observers.after(
@@ -114,7 +114,7 @@ class RunDir:
         mark.unlink()
         files = {str(path.relative_to(partial)): sha256(path) for path in _files(partial) if is_data(path)}
         chain = hashlib.sha256(json.dumps([self._chain, files]).encode()).hexdigest()
-        manifest = {"after": self._chain, "chain": chain, "files": files}
+        manifest: dict[str, Any] = {"after": self._chain, "chain": chain, "files": files}
         manifest |= {"seconds": round(time.perf_counter() - started, 3), "spent": spent}
         (partial / "stage.json").write_text(json.dumps(manifest, indent=1) + "\n")
         flush(partial)
@@ -195,10 +195,14 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename or path
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = f"no space left while writing {where}; free some and give the same command: finished stages are kept"
+            message = (
+                f"no space left while writing {where}; free some and give the same command: finished stages are kept"
+            )
             raise SaidpoError(message) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise UsageError(f"{where} cannot be written ({error.strerror}); choose another place with --run-dir") from error
+            raise UsageError(
+                f"{where} cannot be written ({error.strerror}); choose another place with --run-dir"
+            ) from error
         raise
 
 

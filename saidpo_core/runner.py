@@ -23,7 +23,16 @@ from saidpo_core.run_dir import RunDir, disk_errors, locked, write_atomically
 from saidpo_core.settings import Settings, differences
 from saidpo_core.summary import Summary, read_summary
 
-_PACKAGES = ("torch", "transformers", "trl", "accelerate", "numpy", "scikit-learn", "sentence-transformers", "math-verify")
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "numpy",
+    "scikit-learn",
+    "sentence-transformers",
+    "math-verify",
+)
 
 
 def start(settings: Settings, registry: Registry, path: Path, observers: Sequence[object] = ()) -> dict[str, Any]:
@@ -71,7 +80,9 @@ def _agree(settings: Settings, path: Path) -> None:
     if not file.exists():
         strangers = [item.name for item in path.iterdir() if item.name not in ("lock", "run.toml.tmp")]
         if strangers:
-            raise UsageError(f"{path} is not empty and not a run of saidpo (it holds {strangers[0]}); choose another --run-dir")
+            raise UsageError(
+                f"{path} is not empty and not a run of saidpo (it holds {strangers[0]}); choose another --run-dir"
+            )
         head = "# The settings of this run; the same run again: saidpo --config THIS_FILE --run-dir ANOTHER\n"
         write_atomically(file, head + tomli_w.dumps({**tree, "about": about(settings)}))
         return

@@ -12,7 +12,16 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -60,7 +69,9 @@ class Screen:
             self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.live:
             self._progress.stop()
 
@@ -68,7 +79,9 @@ class Screen:
         if self.quiet:
             return
         parts = settings.parts
-        names = ", ".join(f"{kind} {parts[kind].offer.component.name}" for kind in ("sampler", "difficulty", "clusterer", "trainer"))
+        names = ", ".join(
+            f"{kind} {parts[kind].offer.component.name}" for kind in ("sampler", "difficulty", "clusterer", "trainer")
+        )
         self.console.print(f"[bold]SAI-DPO[/bold] {settings.run.rounds} rounds, seed {settings.run.seed}: {names}")
         self.console.print(f"policy {settings.run.model}, pool {parts['pool'].offer.component.name} -> {path}")
 
@@ -126,8 +139,8 @@ class Screen:
         first, last = rounds[0]["accuracy_balanced"], rounds[-1]["accuracy_balanced"]
         if first is not None and last is not None:
             tokens = sum(row["tokens"] for row in rounds)
-            gain = f"{100 * first:.1f}% -> {100 * last:.1f}% ({100 * (last - first):+.1f} points) for {tokens:,} generated tokens"
-            self.console.print(f"[bold]balanced held-out accuracy {gain}[/bold]")
+            gain = f"{100 * first:.1f}% -> {100 * last:.1f}% ({100 * (last - first):+.1f} points)"
+            self.console.print(f"[bold]balanced held-out accuracy {gain} for {tokens:,} generated tokens[/bold]")
         self._say_gains(tree)
         self._say_time(tree["time"])
         for note in tree["notes"]:
@@ -150,7 +163,10 @@ class Screen:
             for name, before, after in shown:
                 tier = tree["groups"][name]["tier"]
                 label = f"{name} ({tier})" if tier else name
-                self.console.print(f"  {label:<34} {100 * before:5.1f}% -> {100 * after:5.1f}%  {100 * (after - before):+6.1f}", markup=False)
+                self.console.print(
+                    f"  {label:<34} {100 * before:5.1f}% -> {100 * after:5.1f}%  {100 * (after - before):+6.1f}",
+                    markup=False,
+                )
         found = cluster_gains(tree["clusters"])
         if len(found) > 1:
             self.console.print("\nclusters that gained most (pass rate of sampled responses, first -> last round):")
@@ -162,7 +178,9 @@ class Screen:
     def _say_time(self, spent: Mapping[str, float]) -> None:
         total = sum(spent.values())
         if total:
-            shown = ", ".join(f"{name} {seconds:.1f} s ({100 * seconds / total:.0f}%)" for name, seconds in spent.items())
+            shown = ", ".join(
+                f"{name} {seconds:.1f} s ({100 * seconds / total:.0f}%)" for name, seconds in spent.items()
+            )
             self.console.print(f"\ntime {total:.0f} s: {shown}", markup=False)
 
     def _say_places(self, path: Path, last: int) -> None:

@@ -1,4 +1,4 @@
-"""Which problems: the probe, the evidence for the sampler, the draw, and the pairs (paper: self-aware data selection)."""
+"""Which problems: the probe, the evidence for the sampler, the draw, the pairs (paper: self-aware data selection)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Draw:
 
 
 def probe_rows(n: int, options: RunOptions, round: int) -> NDArray[np.int64]:
-    """Rows of the probe: ``probe_share`` of the pool, at least ``probe_min`` (**ours**), uniformly without replacement."""
+    """Rows of the probe: ``probe_share`` of the pool, at least ``probe_min`` (**ours**), without replacement."""
     size = min(n, max(options.probe_min, math.ceil(options.probe_share * n)))
     rows: NDArray[np.int64] = keyed_rng(options.seed, round, "probe").choice(n, size=size, replace=False)
     return rows
@@ -42,6 +42,14 @@ def probe_rows(n: int, options: RunOptions, round: int) -> NDArray[np.int64]:
 def draw_size(n: int, options: RunOptions) -> int:
     """New problems to explore besides the probe; ``auto`` is 2% of the pool, at least 300 (**ours**)."""
     return max(300, math.ceil(0.02 * n)) if options.draw == "auto" else options.draw
+
+
+def token_limit(probe: Sequence[Attempts], n: int, options: RunOptions) -> int:
+    """Tokens that a round may generate, 0 for no limit. ``auto`` (**ours**): what its problems would take at the rate
+    of ``probe``, the first one, which runs of the same seed share whatever their sampler."""
+    if options.round_tokens != "auto":
+        return options.round_tokens
+    return round(sum(item.tokens for item in probe) / len(probe) * min(n, len(probe) + draw_size(n, options)))
 
 
 def evidence_of(round: int, knowledge: Knowledge, attempts: Sequence[Attempts], probed: set[str]) -> RoundEvidence:
@@ -117,7 +125,9 @@ def by_difficulty(parts: Parts, options: RunOptions, round: int, attempts: Seque
 
     offer = parts.offer("difficulty")
     with blame(offer, "keys"):
-        keys = np.asarray(parts.difficulty.keys(attempts, keyed_rng(options.seed, round, "difficulty")), dtype=np.float64)
+        keys = np.asarray(
+            parts.difficulty.keys(attempts, keyed_rng(options.seed, round, "difficulty")), dtype=np.float64
+        )
     check_keys(keys, len(attempts), offer)
     order = np.lexsort(tuple(-column for column in reversed(keys.T)))
     return [attempts[row] for row in order.tolist()]

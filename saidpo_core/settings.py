@@ -26,11 +26,20 @@ class RunOptions:
     probe_share: float = option(0.01, "share of the pool that is probed each round", low=0, high=1)
     probe_min: int = option(120, "at least so many problems are probed (ours)", low=1)
     draw: int | Literal["auto"] = option(
-        "auto", "problems drawn and explored a round besides the probe; auto: 2% of the pool, at least 300 (ours)", low=1
+        "auto",
+        "problems drawn and explored a round besides the probe; auto: 2% of the pool, at least 300 (ours)",
+        low=1,
     )
     max_pairs: int = option(0, "keep at most so many pairs a round, those of the hardest problems; 0: all", low=0)
-    truncated: Literal["drop", "reject"] = option("drop", "responses cut off at the token limit: drop them, or call them wrong")
-    round_tokens: int = option(0, "stop exploring when a round has generated so many tokens; 0: no limit (ours)", low=0)
+    truncated: Literal["drop", "reject"] = option(
+        "drop", "responses cut off at the token limit: drop them, or call them wrong"
+    )
+    round_tokens: int | Literal["auto"] = option(
+        0,
+        "stop exploring when a round has generated so many tokens; 0: no limit; auto: what a round's problems "
+        "would take the first policy, by its first probe (ours)",
+        low=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -110,10 +119,14 @@ def resolve(registry: Registry, values: Mapping[str, Any], where: Mapping[str, s
         parts[kind] = Chosen(offer, _component_options(offer, values, where, advice))
     run = {key: value for key, value in advice.items() if key in own}
     run |= {key: value for key, value in values.items() if key in own} | {"model": model}
-    return Settings(build_options(RunOptions, run, {key: where.get(key, f"policy {model}") for key in run}), parts, policy)
+    return Settings(
+        build_options(RunOptions, run, {key: where.get(key, f"policy {model}") for key in run}), parts, policy
+    )
 
 
-def _component_options(offer: Offer, values: Mapping[str, Any], where: Mapping[str, str], advice: Mapping[str, Any]) -> Any:
+def _component_options(
+    offer: Offer, values: Mapping[str, Any], where: Mapping[str, str], advice: Mapping[str, Any]
+) -> Any:
     """The options of one component. What the policy advises is heeded where the component has such an option."""
     prefix = f"{offer.kind}."
     known = {spec.name for spec in specs_of(offer.component.options)}

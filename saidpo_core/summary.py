@@ -1,4 +1,4 @@
-"""The record of a run: ``summary.json``, rewritten after every round; what the screen and other tools show comes from it."""
+"""The record of a run: ``summary.json``, rewritten after every round. What the screen shows comes from it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ class Summary:
         self.run_dir.observers.after_round(self._tree["rounds"][-1])
 
     def _write(self) -> None:
-        write_atomically(self.run_dir.path / "summary.json", json.dumps(self._tree, ensure_ascii=False, indent=1) + "\n")
+        write_atomically(
+            self.run_dir.path / "summary.json", json.dumps(self._tree, ensure_ascii=False, indent=1) + "\n"
+        )
 
     def _group_table(self) -> dict[str, Any]:
         """Held-out accuracy of every group after each round, and the tier if the pool names one."""
@@ -106,7 +108,9 @@ class Summary:
             name: {
                 "tier": tiers.get(name),
                 "held_out": names[name].total,
-                "accuracy": [round(e.groups[name].accuracy, 4) if name in e.groups else None for e in self._evaluations],
+                "accuracy": [
+                    round(e.groups[name].accuracy, 4) if name in e.groups else None for e in self._evaluations
+                ],
             }
             for name in names
         }
@@ -157,7 +161,7 @@ def gains(groups: Mapping[str, Any]) -> list[tuple[str, float, float]]:
 
 
 def cluster_gains(clusters: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float, int]]:
-    """(name, first pass rate, last pass rate, responses) of clusters that were explored in the first and the last round."""
+    """(name, first pass rate, last pass rate, responses) of clusters explored in the first and last round."""
     found = []
     for cluster in clusters:
         first, last = (cluster["rounds"][0], cluster["rounds"][-1]) if cluster["rounds"] else ({}, {})

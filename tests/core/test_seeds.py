@@ -61,8 +61,8 @@ def test_neighbouring_keys_give_unrelated_numbers() -> None:
 
 def test_global_random_state_is_neither_read_nor_changed() -> None:
     np.random.seed(1)
-    before = np.random.get_state()[1].tolist()
+    before = np.random.get_state(legacy=False)["state"]["key"].tolist()
     first = keyed_rng(5, "x").random(3)
-    assert np.random.get_state()[1].tolist() == before
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before
     np.random.seed(2)
     assert (keyed_rng(5, "x").random(3) == first).all()

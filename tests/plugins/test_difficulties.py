@@ -13,7 +13,7 @@ from saidpo_plugins.difficulties.steps import StepsDifficulty, count_steps
 from saidpo_core import Attempts, Difficulty, NoOptions
 from tests.builders import make_attempts, make_response
 
-ALL = [StepsDifficulty(NoOptions()), PassRateDifficulty(NoOptions()), RandomDifficulty(NoOptions())]
+ALL: list[Difficulty] = [StepsDifficulty(NoOptions()), PassRateDifficulty(NoOptions()), RandomDifficulty(NoOptions())]
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""Taggers ``metadata`` and ``llm``, the latter against a real HTTP server that also fails, stalls and talks nonsense."""
+"""Taggers ``metadata`` and ``llm``, the latter against a real HTTP server that fails, stalls and talks nonsense."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from saidpo_core import MissingExtra, NoOptions, Problem, SaidpoError, UsageError
-from saidpo_core.options import build_options
 from saidpo_plugins.taggers import llm
 from saidpo_plugins.taggers.llm import Llm, LlmOptions
 from saidpo_plugins.taggers.llm_cache import TagCache
-from saidpo_plugins.taggers.metadata import Metadata
+from saidpo_plugins.taggers.metadata import Metadata, MetadataOptions
+
+from saidpo_core import MissingExtra, Problem, SaidpoError, UsageError
+from saidpo_core.options import build_options
 from tests.plugins.fake_llm_server import Behaviour, FakeLlmServer, Reply, points, refuses, says
 
 
@@ -259,9 +259,12 @@ class TestCache:
 
     def test_a_folder_that_cannot_be_used_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with server_and_tagger(good, cache=tmp_path / "file") as (_, tagger):
-            with pytest.raises(UsageError, match=r"file: cannot keep tags there.*--tagger.cache=DIR"):
-                tagger.tag(problems(1), quiet)
+        expected = r"file: cannot keep tags there.*--tagger.cache=DIR"
+        with (
+            server_and_tagger(good, cache=tmp_path / "file") as (_, tagger),
+            pytest.raises(UsageError, match=expected),
+        ):
+            tagger.tag(problems(1), quiet)
 
     @given(cut=st.integers(0, 400))
     def test_a_torn_file_loses_at_most_the_torn_line(self, tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
@@ -332,14 +335,17 @@ class TestUsage:
 class TestMetadata:
     def test_passes_the_pools_tags_on(self) -> None:
         pool = [Problem(id="1", question="q", answer="1", tags=("a", "b")), Problem(id="2", question="q2", answer="1")]
-        assert Metadata(NoOptions()).tag(pool, quiet) == [("a", "b"), ()]
+        assert Metadata(MetadataOptions()).tag(pool, quiet) == [("a", "b"), ()]
 
     def test_a_pool_without_any_tag_is_refused_with_the_ways_out(self) -> None:
-        with pytest.raises(UsageError, match=r"(?s)--tagger=llm.*--clusterer=none"):
-            Metadata(NoOptions()).tag(problems(3), quiet)
+        with pytest.raises(UsageError, match=r"3 problems .*--tagger=llm.*--tagger\.required=false --clusterer=none"):
+            Metadata(MetadataOptions()).tag(problems(3), quiet)
+
+    def test_and_goes_on_if_none_is_required(self) -> None:
+        assert Metadata(MetadataOptions(required=False)).tag(problems(3), quiet) == [(), (), ()]
 
     def test_an_empty_pool_has_no_tags(self) -> None:
-        assert Metadata(NoOptions()).tag([], quiet) == []
+        assert Metadata(MetadataOptions()).tag([], quiet) == []
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=7)))

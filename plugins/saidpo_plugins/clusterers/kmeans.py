@@ -3,8 +3,7 @@
 **Ours**: ``k=auto`` is min(150, N // 200), at least 8, so that a pool of 30,000 or more gets the paper's 150 and the
 clusters of a small one are not starved; never more clusters than distinct rows. Equal rows are merged into one with a
 weight (a pool of 5,000 has a few hundred distinct tag lists), and sorted, so the order of the pool does not matter.
-One thread does it: with several, sums are added up in the order in which threads end, and results differ from call to
-call.
+One thread does it: the centres differ in their last bits with the number of threads, and so could the clusters.
 """
 
 from __future__ import annotations
@@ -40,9 +39,9 @@ class KMeans:
     ) -> NDArray[np.int64]:
         import numpy as np
 
-        # + 0.0 makes 0.0 of -0.0; float64 so that the distances of near rows do not drown in rounding.
-        rows, row_of, weights = np.unique(embeddings + 0.0, axis=0, return_inverse=True, return_counts=True)
+        rows, row_of, weights = np.unique(embeddings, axis=0, return_inverse=True, return_counts=True)
         k = min(wanted_clusters(self.options.k, len(embeddings)), len(rows))
+        # float64, so that the distances of near rows do not drown in rounding
         labels = _fit(rows.astype(np.float64), weights, k, seed=int(rng.integers(2**31)))
         compact = np.unique(labels, return_inverse=True)[1]
         return np.asarray(compact[row_of.reshape(-1)], np.int64)

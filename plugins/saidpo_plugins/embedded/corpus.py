@@ -15,7 +15,14 @@ from saidpo_plugins.embedded.families import FAMILIES
 from saidpo_plugins.embedded.problems import ArithmeticProblem, draw_problem
 
 # What a policy of this size needs more practice in to master it.
-_PRACTICE = {"multiplication": 2.0, "doubling": 1.5, "missing-addend": 1.5, "remainder": 2.0, "brackets": 1.5, "discount": 1.5}
+_PRACTICE = {
+    "multiplication": 2.0,
+    "doubling": 1.5,
+    "missing-addend": 1.5,
+    "remainder": 2.0,
+    "brackets": 1.5,
+    "discount": 1.5,
+}
 
 
 def corpus(seed: int) -> Iterator[tuple[ArithmeticProblem, str]]:

@@ -113,7 +113,7 @@ def train(model: Any, tokenizer: Any, *, steps: int, batch: int, peak_lr: float,
 
 
 def greedy_accuracy(model: Any, tokenizer: Any, per_family: int) -> dict[str, dict[str, Any]]:
-    """Accuracy of greedy responses on ``dev`` by exact text of the last line, and the share that follows the misconception."""
+    """Accuracy of greedy responses on ``dev`` by exact text of the last line, and how often the misconception is followed."""
     import torch
 
     model.eval()
@@ -124,7 +124,10 @@ def greedy_accuracy(model: Any, tokenizer: Any, per_family: int) -> dict[str, di
         inputs = tokenizer([p.question + "\n" for p in mine], return_tensors="pt", padding=True)
         with torch.inference_mode():
             out = model.generate(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], max_new_tokens=48, do_sample=False
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=48,
+                do_sample=False,
             )
         texts = tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         last = [text.split("\n")[-1] for text in texts]

@@ -15,7 +15,7 @@ from typing import Literal
 from saidpo_plugins.embedded.families import FAMILIES, NAMES, THINGS, Family, Operands, Tier, Working
 
 Split = Literal["corpus", "pool", "dev", "test"]
-_SPLIT_OF_TENTH: tuple[Split, ...] = ("test", "dev", *("pool",) * 3, *("corpus",) * 5)  # type: ignore[assignment]
+_SPLIT_OF_TENTH: tuple[Split, ...] = ("test", "dev", *("pool",) * 3, *("corpus",) * 5)
 _TIERS: tuple[Tier, ...] = ("mastered", "middling", "weak")
 
 

@@ -81,7 +81,9 @@ class TransformersEngine:
         """The prompt as token ids: by the tokenizer's chat template if it has one, else the question and a newline."""
         if self.tokenizer.chat_template:
             message = [{"role": "user", "content": problem.question}]
-            ids = self.tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=True, return_dict=False)
+            ids = self.tokenizer.apply_chat_template(
+                message, add_generation_prompt=True, tokenize=True, return_dict=False
+            )
         else:
             ids = self.tokenizer(problem.question + "\n")["input_ids"]
         limit = getattr(self.model.config, "max_position_embeddings", None)
@@ -106,7 +108,9 @@ class TransformersEngine:
         limit = getattr(self.model.config, "max_position_embeddings", None) or width + self.options.max_new_tokens
         new_tokens = max(1, min(self.options.max_new_tokens, limit - width))
         device = self.model.device
-        chooser = _TokenChooser(_uniforms(seeds, new_tokens, device), width, self.options.temperature, self.options.top_p)
+        chooser = _TokenChooser(
+            _uniforms(seeds, new_tokens, device), width, self.options.temperature, self.options.top_p
+        )
         config = GenerationConfig(
             max_new_tokens=new_tokens,
             do_sample=False,  # the chooser has sampled already; generate takes what it left

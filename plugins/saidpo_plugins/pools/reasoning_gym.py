@@ -24,8 +24,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 RUNS_ANSWERS = frozenset(
-    "binary_matrix countdown intermediate_integration n_queens polynomial_multiplication puzzle24 simple_integration "
-    "spiral_matrix string_insertion".split()
+    {
+        "binary_matrix",
+        "countdown",
+        "intermediate_integration",
+        "n_queens",
+        "polynomial_multiplication",
+        "puzzle24",
+        "simple_integration",
+        "spiral_matrix",
+        "string_insertion",
+    }
 )
 """As in the verifier, which does not score them either."""
 
@@ -158,8 +167,8 @@ def _entries(name: str, seed: int, most: int) -> Iterator[tuple[str, dict[str, A
             accepted = False
         if not accepted:
             raise UsageError(
-                f"pool.datasets: {name} cannot be used: its scorer does not accept the gold answer of an entry that was "
-                "stored as JSON. Leave it out."
+                f"pool.datasets: {name} cannot be used: its scorer does not accept the gold answer of an entry that "
+                "was stored as JSON. Leave it out."
             )
         yield dataset.category, entry
 

@@ -8,12 +8,9 @@ the server: some models refuse to be told.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +66,8 @@ class Llm:
         work = _Work(self.options, client, cache, [problem.question for problem in problems], progress)
         _run(work)
         if work.failed:
+            import logging
+
             logging.getLogger(__name__).warning(
                 "%d of %d problems got no tags from %s", work.failed, len(problems), self.options.model
             )
@@ -77,6 +76,9 @@ class Llm:
 
 
 def _run(work: _Work) -> None:
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -104,6 +106,8 @@ class _Work:
         self.good = self.failed = self.failed_asks = 0
 
     async def run(self) -> None:
+        import asyncio
+
         self.progress(self.done, self.total)
         waiting = iter(self.missing.items())
         async with self.client:
@@ -129,6 +133,8 @@ class _Work:
             self.progress(self.done, self.total)
 
     async def _ask(self, question: str) -> tuple[str, ...]:
+        import asyncio
+
         nonsense = _Nonsense()
         for _ in range(_ASKS):
             # The client's timeout is for each read; a server that sends drop by drop never breaks it, so one for all.
@@ -185,7 +191,8 @@ def _said(error: Exception) -> str:
 def _cache_folder(options: LlmOptions) -> Path:
     if options.cache is not None:
         return Path(os.path.expanduser(options.cache))
-    return Path(os.environ.get("SAIDPO_CACHE") or os.path.expanduser("~/.cache/saidpo")) / "tags"
+    caches = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return Path(os.environ.get("SAIDPO_CACHE") or Path(caches, "saidpo")) / "tags"
 
 
 def _client(options: LlmOptions) -> Any:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from saidpo_core import Component, NoOptions, Problem, Progress, Tagger, UsageError, hookimpl
+from saidpo_core import Component, Problem, Progress, Tagger, UsageError, hookimpl, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetadataOptions:
+    required: bool = option(True, "stop if not a single problem has tags")
 
 
 class Metadata:
-    def __init__(self, options: NoOptions) -> None:
+    def __init__(self, options: MetadataOptions) -> None:
         self.options = options
 
     def tag(self, problems: Sequence[Problem], progress: Progress) -> list[tuple[str, ...]]:
         tags = [problem.tags for problem in problems]
-        if problems and not any(tags):
+        if self.options.required and problems and not any(tags):
             raise UsageError(
                 f"none of the {len(problems):,} problems of this pool has tags; have a language model find them "
-                "(--tagger=llm), add a field 'tags' to the problems, or do without knowledge areas (--clusterer=none "
-                "with --sampler=uniform)"
+                "(--tagger=llm), add a field 'tags' to the problems, or do without knowledge areas "
+                "(--tagger.required=false --clusterer=none)"
             )
         progress(len(tags), len(tags))
         return tags
@@ -29,6 +35,7 @@ def saidpo_taggers() -> list[Component[Tagger]]:
         Component(
             name="metadata",
             summary="the tags that the pool carries",
+            options=MetadataOptions,
             build=Metadata,
             default=True,
         )

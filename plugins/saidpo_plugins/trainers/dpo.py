@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ class DPOOptions:
     lr: float = option(5e-7, "peak learning rate (real models: 5e-7)", low=0)
     beta: float = option(0.1, "strength of the pull towards the reference", low=0)
     nll: float = option(0.0, "weight of a negative log-likelihood term on the chosen response; 0 is off", low=0)
-    reference: Literal["previous", "initial"] = option("previous", "reference policy: the round's or the run's first one")
+    reference: Literal["previous", "initial"] = option(
+        "previous", "reference policy: the round's or the run's first one"
+    )
     batch_size: int = option(64, "pairs an optimiser step", low=1)
     micro_batch_size: int = option(8, "pairs on the device at once; the rest by accumulation", low=1)
     epochs: float = option(1.0, "passes over the round's pairs", low=0)
@@ -43,7 +46,9 @@ class DPOOptions:
     scheduler: Literal["cosine", "linear", "constant"] = option("cosine", "learning-rate schedule within a round")
     warmup: float = option(0.1, "share of the steps with a rising learning rate", low=0, high=1)
     max_grad_norm: float = option(1.0, "gradients are clipped to this norm", low=0)
-    gradient_checkpointing: Literal["auto", "on", "off"] = option("auto", "on saves memory; auto: on with an accelerator")
+    gradient_checkpointing: Literal["auto", "on", "off"] = option(
+        "auto", "on saves memory; auto: on with an accelerator"
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = option("auto", "float32 on a CPU, bfloat16 elsewhere")
     trust_remote_code: bool = option(False, "run Python code that comes with the checkpoint")
 
@@ -57,7 +62,11 @@ class DPO:
 
         options = self.options
         device = best_device()
-        load = {"dtype": options.dtype, "device": device, "trust_remote_code": options.trust_remote_code}
+        load: dict[str, Any] = {
+            "dtype": options.dtype,
+            "device": device,
+            "trust_remote_code": options.trust_remote_code,
+        }
         with _quiet():
             tokenizer = load_tokenizer(job.policy, trust_remote_code=options.trust_remote_code)
             model = load_model(job.policy, **load)
@@ -187,7 +196,9 @@ def _quiet() -> Iterator[None]:
     datasets.disable_progress_bars()
     logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(verbosity)
         datasets.enable_progress_bars()

@@ -95,9 +95,9 @@ _ATOM = re.compile(
 _PART = r"([^{}]+(?:\{[^{}]*\}[^{}]*)?)"
 _FRACTION = re.compile(rf"\\frac\{{{_PART}\}}\{{{_PART}\}}")
 _MIXED = re.compile(r"(\d{1,100})(?: ?(\\frac\{\d{1,100}\}\{\d{1,100}\})| (\d{1,100}/\d{1,100}))")
-_BASE = re.compile(r"([0-9A-Za-z]+)_(?:(\d{1,2})|\{(\d{1,2})\})")
+_BASE = re.compile(r"(?=[A-Fa-f]*\d)([0-9A-Fa-f]+)_(?:([2-9]|1\d)|\{([2-9]|1\d)\})")
 _ASSIGNMENT = re.compile(r"[A-Za-z](?:_\w|_\{\w{1,3}\})?=(?=[^=])")
-_CHOICE = re.compile(r"\(?([A-J])(?:\)|\.(?!\d)|$)(.*)")
+_CHOICE = re.compile(r"\(?([A-J])(?:\)|\.(?!\d)|$)((?:[\w\\].*)?)")
 _WORDS = re.compile(r"[A-Za-z]+(?:[ '-][A-Za-z]+)*")
 _BRACKETS = {"(": ")", "[": "]"}
 

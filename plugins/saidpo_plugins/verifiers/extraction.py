@@ -22,7 +22,7 @@ _MATHS = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _WRAPPERS = (("$$", "$$"), ("$", "$"), ("**", "**"), ("`", "`"), (r"\(", r"\)"), (r"\[", r"\]"))
 _BARE_LIMIT = 40
 _BARE_WORDS = 4
-_LINE_LIMIT = 2000
+_LENGTH_LIMIT = 10_000
 
 
 def extract(response: str) -> str | None:
@@ -32,8 +32,11 @@ def extract(response: str) -> str | None:
     return answer if found else _bare(text)
 
 
-def marked(text: str) -> tuple[bool, str | None]:
-    """Whether ``text`` marks an answer, and that answer; ``(True, None)`` is one that was begun but not finished."""
+def marked(text: str, lines: int = 1) -> tuple[bool, str | None]:
+    """Whether ``text`` marks an answer, and that answer; ``(True, None)`` is one that was begun but not finished.
+
+    ``lines`` is how many lines an answer takes that no bracket closes.
+    """
     boxes = list(_BOX.finditer(text))
     if boxes:
         return True, _clean(_closed(text, boxes[-1].end()))
@@ -44,10 +47,12 @@ def marked(text: str) -> tuple[bool, str | None]:
     marks = list(_MARK.finditer(text))
     if not marks:
         return False, None
-    line = text[marks[-1].end() :].lstrip(" \t*:")
+    rest = text[marks[-1].end() :].lstrip(" \t*:")
     if marks[-1].group() != "####":  # "The answer is:" may be followed by a line break, "####" is not
-        line = line.lstrip()
-    line = line.partition("\n")[0][:_LINE_LIMIT].strip()
+        rest = rest.lstrip()
+    if lines > 1:
+        return True, _clean("\n".join(rest.split("\n", lines)[:lines]))
+    line = rest.partition("\n")[0][:_LENGTH_LIMIT].strip()
     return True, _clean(_PHRASE.sub("", line) if marks[-1].group() == "####" else _first_sentence(line))
 
 
@@ -98,8 +103,8 @@ def _bare(text: str) -> str | None:
 
 def _clean(answer: str | None) -> str | None:
     """Without the marks that only set it off: ``$...$``, ``**...**``, the full stop. None if nothing is left."""
-    if answer is None:
-        return None
+    if answer is None or len(answer) > _LENGTH_LIMIT:
+        return answer and answer.strip()
     before = None
     while answer != before:
         before = answer

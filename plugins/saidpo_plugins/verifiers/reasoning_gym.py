@@ -23,8 +23,17 @@ from saidpo_plugins.verifiers.extraction import marked, outside_thinking
 from saidpo_plugins.verifiers.workers import Reply, WorkerPool
 
 RUNS_ANSWERS = frozenset(
-    "binary_matrix countdown intermediate_integration n_queens polynomial_multiplication puzzle24 simple_integration "
-    "spiral_matrix string_insertion".split()
+    {
+        "binary_matrix",
+        "countdown",
+        "intermediate_integration",
+        "n_queens",
+        "polynomial_multiplication",
+        "puzzle24",
+        "simple_integration",
+        "spiral_matrix",
+        "string_insertion",
+    }
 )
 """Tasks whose ``score_answer`` hands the answer to ``eval`` or to SymPy's ``parse_expr``, which evals it."""
 
@@ -67,11 +76,14 @@ class ReasoningGymVerifier:
 
 
 def _answer(problem: Problem, response: str) -> str | None:
+    """The answer to score. A gold answer that is a sentence has its full stop, which extraction takes away."""
     text = outside_thinking(response).strip()
-    found, answer = marked(text)
-    if found:
-        return answer
-    return text if text and text.count("\n") <= problem.answer.strip().count("\n") else None
+    gold = problem.answer.strip()
+    found, answer = marked(text, lines=gold.count("\n") + 1)
+    if not found:
+        return text if text and text.count("\n") <= gold.count("\n") else None
+    missing_stop = answer is not None and gold.endswith(".") and not answer.endswith(".")
+    return f"{answer}." if missing_stop else answer
 
 
 def _without_scorer(problem: Problem, answer: str | None) -> Verdict | None:
