@@ -45,6 +45,9 @@ class Parts:
     def offer(self, kind: str) -> Offer:
         return self._settings.parts[kind].offer
 
+    def options(self, kind: str) -> Any:
+        return self._settings.parts[kind].options
+
     def _build(self, kind: str) -> Any:
         chosen = self._settings.parts[kind]
         with blame(chosen.offer, "build"):

@@ -142,7 +142,7 @@ def _embedded(parts: Parts, texts: Sequence[str], progress: Progress) -> NDArray
     import numpy as np
 
     offer = parts.offer("embedder")
-    options = repr(parts.embedder.__dict__.get("options"))
+    options = repr(parts.options("embedder"))
     key = hashlib.sha256("\0".join([offer.qualified, offer.owner.version, options, *texts]).encode()).hexdigest()
     cached = cache_folder() / "embeddings" / f"{key}.npy"
     if cached.is_file():

@@ -13,10 +13,10 @@ import statistics
 import time
 
 import numpy as np
-from saidpo_plugins.samplers.error_weighted import ErrorWeightedOptions, ErrorWeightedSampler
 
 from saidpo_core import Evidence, RoundEvidence
 from saidpo_core.draw import draw, draw_new
+from saidpo_plugins.samplers.error_weighted import ErrorWeightedOptions, ErrorWeightedSampler
 
 SAMPLES = 8
 

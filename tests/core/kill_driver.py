@@ -3,8 +3,8 @@
     python kill_driver.py REFERENCE_DIR KILLED_DIR FLAGS...
 
 Every kill is a real SIGKILL of a real process: a child, forked so that torch is imported once, that kills itself at a
-chosen moment. The moments are: before each stage, in the middle of each stage that reports progress, and between the
-writing of a stage and its renaming. Prints one line a kill.
+chosen moment. The moments are: in the middle of each stage of a round that reports progress, and between the writing of
+a stage and its renaming. Prints one line a kill.
 """
 
 from __future__ import annotations
@@ -43,13 +43,8 @@ class Killer:
     pipe = -1
 
     @hookimpl
-    def saidpo_before_stage(self, event: StageEvent) -> None:
-        if not event.reused:
-            self.maybe(f"before {event.round} {event.stage}")
-
-    @hookimpl
     def saidpo_stage_progress(self, event: StageEvent, done: int, total: int) -> None:
-        if done < total or total == 1:
+        if event.round and done < total:
             self.maybe(f"amid {event.round} {event.stage}")
 
 
@@ -102,9 +97,9 @@ def run_child(work: Callable[[], None], killer: Killer | None) -> tuple[int, str
 
 def main() -> None:
     reference, killed, *flags = sys.argv[1:]
+    import sklearn.cluster  # noqa: F401
     import torch
-    import transformers  # noqa: F401
-    import trl  # noqa: F401
+    import trl.trainer.dpo_trainer  # noqa: F401
 
     torch.set_num_threads(1)
     status, _ = run_child(child(["run", "--run-dir", reference, *flags], None), None)

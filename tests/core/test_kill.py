@@ -19,7 +19,7 @@ STAGES = ("pool", "tag", "embed", "cluster", "evaluate", "probe", "weigh", "expl
 
 def data_hashes(run: Path) -> dict[str, str]:
     """Hash of every data file of every stage."""
-    files = [path for path in run.rglob("*") if path.is_file() and is_data(path) and "-" in path.parent.parent.name + "-"]
+    files = [path for path in run.rglob("*") if path.is_file() and is_data(path)]
     outside = ("summary.json", "run.toml", "lock")
     return {str(path.relative_to(run)): sha256(path) for path in files if path.name not in outside}
 
@@ -28,17 +28,24 @@ def data_hashes(run: Path) -> dict[str, str]:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[str]]:
     """(run that was left alone, run that was killed again and again, the moments of its kills)"""
     folder = tmp_path_factory.mktemp("kills")
-    command = [sys.executable, str(DRIVER), str(folder / "whole"), str(folder / "killed"), *TINY_RUN, "--rounds=1"]
+    command = [
+        sys.executable,
+        str(DRIVER),
+        str(folder / "whole"),
+        str(folder / "killed"),
+        *TINY_RUN,
+        "--rounds=1",
+        "--embedder=tfidf",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "SAIDPO_CACHE": str(folder / "cache")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "whole", folder / "killed", done.stdout.splitlines()
 
 
-def test_a_process_was_killed_before_and_amid_and_after_every_stage(killed: tuple[Path, Path, list[str]]) -> None:
+def test_a_process_was_killed_in_every_stage(killed: tuple[Path, Path, list[str]]) -> None:
     _, _, moments = killed
     for stage in STAGES:
-        assert any(m.startswith("killed before") and m.endswith(stage) for m in moments), stage
         assert any(m.startswith("killed renaming") and m.endswith(stage) for m in moments), stage
     for stage in ("probe", "explore", "train"):
         assert any(m.startswith("killed amid") and m.endswith(stage) for m in moments), stage

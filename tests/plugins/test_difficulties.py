@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from saidpo_core import Attempts, Difficulty, NoOptions
 from saidpo_plugins.difficulties.pass_rate import PassRateDifficulty
 from saidpo_plugins.difficulties.random import RandomDifficulty
 from saidpo_plugins.difficulties.steps import StepsDifficulty, count_steps
-
-from saidpo_core import Attempts, Difficulty, NoOptions
 from tests.builders import make_attempts, make_response
 
 ALL: list[Difficulty] = [StepsDifficulty(NoOptions()), PassRateDifficulty(NoOptions()), RandomDifficulty(NoOptions())]

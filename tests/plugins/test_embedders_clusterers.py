@@ -12,6 +12,10 @@ import sklearn.cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from threadpoolctl import threadpool_limits
+
+from saidpo_core import Embedder, NoOptions, UsageError
 from saidpo_plugins.clusterers.kmeans import KMeans, KMeansOptions, wanted_clusters
 from saidpo_plugins.clusterers.none import OneCluster
 from saidpo_plugins.embedders.sentence_transformers import (
@@ -20,10 +24,6 @@ from saidpo_plugins.embedders.sentence_transformers import (
     _default_folder,
 )
 from saidpo_plugins.embedders.tfidf import Tfidf
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from threadpoolctl import threadpool_limits
-
-from saidpo_core import Embedder, NoOptions, UsageError
 
 TOPICS = ["ratios", "prime numbers", "linear equations", "area of a circle"]
 TEXTS = [f"{topic}; {level}" for topic in TOPICS for level in ("easy", "hard", "word problem")]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saidpo_plugins.evaluators.greedy import GreedyEvaluator, GreedyOptions
 
 from saidpo_core import Evaluation, Generation, GroupScore, Problem, Request, Response, Verdict
+from saidpo_plugins.evaluators.greedy import GreedyEvaluator, GreedyOptions
 from tests.builders import make_problem, make_response
 
 LETTERS = {

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saidpo_plugins.pair_builders.random import RandomPairBuilder
 
 from saidpo_core import NoOptions
+from saidpo_plugins.pair_builders.random import RandomPairBuilder
 from tests.builders import make_attempts
 
 BUILDER = RandomPairBuilder(NoOptions())

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+
+from saidpo_core import ProblemSets, UsageError
 from saidpo_plugins.embedded.corpus import corpus
 from saidpo_plugins.embedded.families import FAMILIES, Operands
 from saidpo_plugins.embedded.problems import ArithmeticProblem, held_out_problems, pool_problems, split_of
 from saidpo_plugins.policies.embedded import saidpo_policies
 from saidpo_plugins.pools.arithmetic import ArithmeticOptions, ArithmeticPool
-
-from saidpo_core import ProblemSets, UsageError
 
 SPLITS: tuple[Literal["dev", "test"], ...] = ("dev", "test")
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saidpo_plugins.pools.jsonl import Jsonl, JsonlOptions
 
 from saidpo_core import Problem, ProblemSets, UsageError
+from saidpo_plugins.pools.jsonl import Jsonl, JsonlOptions
 
 
 def load(path: Path | None, seed: int = 0, **options: Any) -> ProblemSets:

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
+from saidpo_core import MissingExtra, Problem, ProblemSets, UsageError
 from saidpo_plugins.pools import reasoning_gym as pool_module
 from saidpo_plugins.pools.reasoning_gym import ReasoningGymOptions as PoolOptions
 from saidpo_plugins.pools.reasoning_gym import ReasoningGymPool
 from saidpo_plugins.verifiers import reasoning_gym as verifier_module
 from saidpo_plugins.verifiers.reasoning_gym import ReasoningGymOptions, ReasoningGymVerifier
-
-from saidpo_core import MissingExtra, Problem, ProblemSets, UsageError
 
 
 def load(seed: int = 0, **options: object) -> ProblemSets:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from saidpo_plugins.samplers.error_weighted import ErrorWeightedOptions, ErrorWeightedSampler
-from saidpo_plugins.samplers.evidence import cluster_errors
-from saidpo_plugins.samplers.uniform import UniformSampler
 
 from saidpo_core import Evidence, NoOptions, RoundEvidence, UsageError
 from saidpo_core.draw import draw
 from saidpo_core.options import build_options
+from saidpo_plugins.samplers.error_weighted import ErrorWeightedOptions, ErrorWeightedSampler
+from saidpo_plugins.samplers.evidence import cluster_errors
+from saidpo_plugins.samplers.uniform import UniformSampler
 
 SHARES = st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])
 UNIFORM = UniformSampler(NoOptions())

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from saidpo_core import MissingExtra, Problem, SaidpoError, UsageError
+from saidpo_core.options import build_options
 from saidpo_plugins.taggers import llm
 from saidpo_plugins.taggers.llm import Llm, LlmOptions
 from saidpo_plugins.taggers.llm_cache import TagCache
 from saidpo_plugins.taggers.metadata import Metadata, MetadataOptions
-
-from saidpo_core import MissingExtra, Problem, SaidpoError, UsageError
-from saidpo_core.options import build_options
 from tests.plugins.fake_llm_server import Behaviour, FakeLlmServer, Reply, points, refuses, says
 
 

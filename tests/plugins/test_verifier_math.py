@@ -15,13 +15,13 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from saidpo_core import Problem, SaidpoError, Verdict
 from saidpo_plugins.verifiers import math as math_module
 from saidpo_plugins.verifiers.exact import compare
 from saidpo_plugins.verifiers.extraction import extract
 from saidpo_plugins.verifiers.math import MathOptions, MathVerifier
 from saidpo_plugins.verifiers.workers import WorkerPool
-
-from saidpo_core import Problem, SaidpoError, Verdict
 
 TOWER = "9^{9^{9^{9}}}"
 

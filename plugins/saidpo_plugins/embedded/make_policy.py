@@ -113,7 +113,7 @@ def train(model: Any, tokenizer: Any, *, steps: int, batch: int, peak_lr: float,
 
 
 def greedy_accuracy(model: Any, tokenizer: Any, per_family: int) -> dict[str, dict[str, Any]]:
-    """Accuracy of greedy responses on ``dev`` by exact text of the last line, and how often the misconception is followed."""
+    """Share of greedy responses on ``dev`` whose last line is the right one, and the misconception's."""
     import torch
 
     model.eval()
