@@ -156,9 +156,9 @@ def explain_unknown(error: click.NoSuchOption, registry: Registry) -> str:
         if owners:
             names = " or ".join(f"--{kind}={offer.component.name}" for offer in owners)
             return f"--{name} is an option of {names}, which was not chosen"
-    known = [flag.removeprefix("--") for flag in error.possibilities or []]
     own = [spec.name.replace("_", "-") for spec in specs_of(RunOptions)]
-    return f"unknown option --{name}.{nearest(name, known or [*own, *KINDS, 'config', 'run-dir'])}"
+    known = error.possibilities or [f"--{flag}" for flag in (*own, *KINDS, "config", "run-dir")]
+    return f"unknown option --{name}.{nearest(f'--{name}', known)}"
 
 
 def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]) -> Settings:

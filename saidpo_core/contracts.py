@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from saidpo_core.errors import PluginError, SaidpoError
+from saidpo_core.errors import PluginError, SaidpoError, disk_errno
 from saidpo_core.records import Attempts, Generation, Pair, ProblemSets, Request, Verdict
 from saidpo_core.registry import Offer
 
@@ -19,12 +19,12 @@ def blame(offer: Offer, method: str) -> Iterator[None]:
     """Name the component and its owner in whatever goes wrong inside. The disk's errors are not the component's."""
     try:
         yield
-    except (SaidpoError, OSError, KeyboardInterrupt):
+    except SaidpoError:
         raise
     except Exception as error:
+        if disk_errno(error) is not None:
+            raise
         text = str(error).strip().splitlines()
-        if text and "No space left on device" in str(error):
-            raise OSError(28, "No space left on device") from error
         reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
         raise PluginError(f"{offer} failed in {method}: {reason}") from error
 

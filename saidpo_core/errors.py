@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
 
 class SaidpoError(Exception):
     """The run cannot go on; ``saidpo`` prints the message and exits with ``exit_code``."""
@@ -30,3 +36,10 @@ class MissingExtra(UsageError):
 
     def __init__(self, component: str, package: str, extra: str) -> None:
         super().__init__(f"{component} needs the package {package}: pip install 'saidpo[{extra}]'")
+
+
+def disk_errno(error: Exception) -> int | None:
+    """Which error of the disk this is, None if it is another. Libraries in Rust say so in their message alone."""
+    if isinstance(error, OSError) and error.errno in (*DISK_FULL, *UNWRITABLE):
+        return error.errno
+    return next((number for number in DISK_FULL if os.strerror(number) in str(error)), None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -185,10 +186,13 @@ class Loop:
 
         def make(folder: Path, progress: Progress) -> None:
             held_out = self.knowledge.sets.held_out
-            with self.run_dir.clock("evaluate"), self.parts.generator.load(policy) as engine, blame(offer, "evaluate"):
-                evaluation = self.parts.evaluator.evaluate(
-                    held_out, self.knowledge.group_shares, engine, self.parts.verifier, progress
-                )
+            with self.run_dir.clock("evaluate"), ExitStack() as stack:
+                with blame(self.parts.offer("generator"), "load"):
+                    engine = stack.enter_context(self.parts.generator.load(policy))
+                with blame(offer, "evaluate"):
+                    evaluation = self.parts.evaluator.evaluate(
+                        held_out, self.knowledge.group_shares, engine, self.parts.verifier, progress
+                    )
             codecs.write_json(folder / "evaluation.json", codecs.evaluation_to_json(evaluation))
 
         def read(folder: Path) -> Evaluation:

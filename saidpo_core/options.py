@@ -82,10 +82,11 @@ def build_options(options: type, values: Mapping[str, Any], where: Mapping[str, 
 
 
 def plain(value: Any) -> Any:
-    """``value`` as TOML and JSON can hold it (None is left to the caller)."""
+    """``value`` as TOML and JSON can hold it; an option that is None by default and by choice is left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {key: plain(item) for key, item in fields.items() if item is not None}
+        fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        # Left out, None would be read as the default.
+        return {f.name: "none" if v is None else plain(v) for f, v in fields if v is not None or f.default is not None}
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, tuple):
@@ -120,7 +121,7 @@ def _convert(value: Any, kind: Any) -> Any:
                 return choice
         raise ValueError
     if origin is tuple:
-        items = value.split(",") if isinstance(value, str) else value
+        items = (value.split(",") if value else []) if isinstance(value, str) else value
         if not isinstance(items, list | tuple):
             raise ValueError
         return tuple(_convert(item.strip() if isinstance(item, str) else item, get_args(kind)[0]) for item in items)
@@ -135,9 +136,12 @@ def _convert(value: Any, kind: Any) -> Any:
     if kind in (str, Path) and not isinstance(value, str | Path):
         raise ValueError
     try:
-        return kind(value)
-    except TypeError as error:
+        converted = kind(value)
+    except (TypeError, OverflowError) as error:
         raise ValueError from error
+    if converted != converted:  # NaN is no setting: it is not even equal to itself
+        raise ValueError
+    return converted
 
 
 def _convert_union(value: Any, kinds: tuple[Any, ...]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -136,7 +136,7 @@ def _load(registry: Registry, entry: EntryPoint) -> None:
     try:
         plugin = entry.load()
         registry.manager.register(plugin, name=str(owner))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that was named by mistake may exit
         registry.broken.append(Broken(owner, _first_line(error)))
         return
     problem = _unknown_hook(registry.manager, plugin)
@@ -146,12 +146,19 @@ def _load(registry: Registry, entry: EntryPoint) -> None:
         return
     for kind, hook in KINDS.items():
         for item in _offered(registry, owner, plugin, hook):
-            problem = _component_problem(item, kind)
+            problem = _component_problem(item, kind) or _taken(registry, kind, item.name, distribution)
             if problem:
                 registry.broken.append(Broken(owner, f"{hook}: {problem}"))
             else:
                 registry.offers.append(Offer(kind, item, owner))
-    registry.policies += _offered(registry, owner, plugin, "saidpo_policies")
+    for item in _offered(registry, owner, plugin, "saidpo_policies"):
+        if not isinstance(item, Policy):
+            problem = f"expected Policy objects, got {type(item).__name__}"
+            registry.broken.append(Broken(owner, f"saidpo_policies: {problem}"))
+        elif distribution == BUNDLED:
+            registry.policies.insert(0, item)  # found before a stranger's of the same name
+        else:
+            registry.policies.append(replace(item, default=False))
 
 
 def _offered(registry: Registry, owner: Owner, plugin: Any, hook: str) -> list[Any]:
@@ -179,11 +186,20 @@ def _unknown_hook(manager: pluggy.PluginManager, plugin: Any) -> str:
 def _component_problem(item: Any, kind: str) -> str:
     if not isinstance(item, Component):
         return f"expected Component objects, got {type(item).__name__}"
-    if not _NAME.fullmatch(item.name):
+    if not isinstance(item.name, str) or not _NAME.fullmatch(item.name):
         return f"the name {item.name!r} of a {kind} must be lower-case letters, digits and dashes"
-    if not hasattr(item.options, "__dataclass_fields__"):
+    if not (isinstance(item.options, type) and is_dataclass(item.options)):
         return f"the options of {item.name!r} must be a dataclass"
+    required = [f.name for f in fields(item.options) if f.default is MISSING and f.default_factory is MISSING]
+    if required:
+        return f"the option {required[0]!r} of {item.name!r} needs a default; make it with saidpo_core.option"
     return ""
+
+
+def _taken(registry: Registry, kind: str, name: str, distribution: str) -> str:
+    mine = (offer for offer in registry.of_kind(kind) if offer.owner.distribution == distribution)
+    taken = any(offer.component.name == name for offer in mine)
+    return f"{distribution} offers another {kind} of the name {name!r}" if taken else ""
 
 
 def _first_line(error: BaseException) -> str:

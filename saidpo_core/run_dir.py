@@ -10,7 +10,6 @@ A stage is written into its ``.partial`` sibling, flushed to disk, and renamed: 
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -23,11 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from saidpo_core.errors import SaidpoError, UsageError
+from saidpo_core.errors import DISK_FULL, UNWRITABLE, SaidpoError, UsageError, disk_errno
 from saidpo_core.events import Observers, StageEvent
 
 T = TypeVar("T")
 Make = Callable[[Path, Callable[[int, int], None]], None]
+MARK = ".after"
+"""In a stage that is being made: the chain that it goes on from."""
 
 
 class Clock:
@@ -101,7 +102,19 @@ class RunDir:
 
     def _make(self, folder: Path, make: Make, event: StageEvent, goes_on: bool) -> None:
         partial = folder.with_name(folder.name + ".partial")
-        mark = partial / ".after"
+        try:
+            self._fill(partial, make, event, goes_on)
+            os.rename(partial, folder)
+        except BaseException:
+            if not goes_on:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        (folder / MARK).unlink()
+        flush_entry(folder.parent)
+
+    def _fill(self, partial: Path, make: Make, event: StageEvent, goes_on: bool) -> None:
+        """The whole stage, flushed to disk. The mark stays until it is renamed, so no failure costs what was made."""
+        mark = partial / MARK
         if partial.is_dir() and not (goes_on and mark.is_file() and mark.read_text() == self._chain):
             shutil.rmtree(partial)
         if not partial.is_dir():
@@ -111,15 +124,12 @@ class RunDir:
         started = time.perf_counter()
         make(partial, lambda done, total: self.observers.progress(event, done, total))
         spent = self.clock.take()
-        mark.unlink()
         files = {str(path.relative_to(partial)): sha256(path) for path in _files(partial) if is_data(path)}
         chain = hashlib.sha256(json.dumps([self._chain, files]).encode()).hexdigest()
         manifest: dict[str, Any] = {"after": self._chain, "chain": chain, "files": files}
         manifest |= {"seconds": round(time.perf_counter() - started, 3), "spent": spent}
         (partial / "stage.json").write_text(json.dumps(manifest, indent=1) + "\n")
         flush(partial)
-        os.rename(partial, folder)
-        flush_entry(folder.parent)
 
     def _manifest(self, folder: Path, *, verify: bool) -> dict[str, Any]:
         """``stage.json``; with ``verify`` after every file was checked against it."""
@@ -141,7 +151,7 @@ class RunDir:
 
 def is_data(path: Path) -> bool:
     """Whether a file belongs to the chain of hashes: measured times do not, they differ between equal runs."""
-    return not path.name.startswith("timing") and path.name != "stage.json"
+    return not path.name.startswith("timing") and path.name not in ("stage.json", MARK)
 
 
 def sha256(path: Path) -> str:
@@ -152,11 +162,15 @@ def sha256(path: Path) -> str:
 def write_atomically(path: Path, text: str) -> None:
     """Replace ``path`` by ``text``, whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def flush(folder: Path) -> None:
@@ -192,17 +206,18 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn errors of the file system into messages that say what to do."""
     try:
         yield
-    except OSError as error:
-        where = error.filename or path
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except SaidpoError:
+        raise
+    except Exception as error:
+        number, where = disk_errno(error), getattr(error, "filename", None) or path
+        if number in DISK_FULL:
             message = (
                 f"no space left while writing {where}; free some and give the same command: finished stages are kept"
             )
             raise SaidpoError(message) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise UsageError(
-                f"{where} cannot be written ({error.strerror}); choose another place with --run-dir"
-            ) from error
+        if number in UNWRITABLE:
+            message = f"{where} cannot be written ({os.strerror(number)}); choose another place with --run-dir"
+            raise UsageError(message) from error
         raise
 
 

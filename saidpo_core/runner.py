@@ -54,6 +54,9 @@ def start(settings: Settings, registry: Registry, path: Path, observers: Sequenc
         summary = Summary(run_dir, settings.as_tree(), notes, started)
         try:
             Loop(settings.run, parts, run_dir, model, summary).train()
+        except BaseException:
+            _take_back(path)
+            raise
         finally:
             parts.verifier.close()
         summary.finish()
@@ -96,6 +99,15 @@ def _agree(settings: Settings, path: Path) -> None:
         listed = "".join(f"\n  {line}" for line in changed)
         message = f"the run in {path} was started with other settings:{listed}\ngive the old ones, or another --run-dir"
         raise UsageError(message)
+
+
+def _take_back(path: Path) -> None:
+    """Forget the settings of a run that has made nothing yet, so that a corrected command may use its folder."""
+    start = path / "start"
+    if start.is_dir() and not any(start.iterdir()):
+        start.rmdir()
+    if {item.name for item in path.iterdir()} <= {"lock", "run.toml"}:
+        (path / "run.toml").unlink(missing_ok=True)
 
 
 def about(settings: Settings) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -83,7 +84,9 @@ class Screen:
             f"{kind} {parts[kind].offer.component.name}" for kind in ("sampler", "difficulty", "clusterer", "trainer")
         )
         self.console.print(f"[bold]SAI-DPO[/bold] {settings.run.rounds} rounds, seed {settings.run.seed}: {names}")
-        self.console.print(f"policy {settings.run.model}, pool {parts['pool'].offer.component.name} -> {path}")
+        self.console.print(
+            f"policy {settings.run.model}, pool {parts['pool'].offer.component.name} -> {path}", markup=False
+        )
 
     # Observer hooks
 
@@ -122,7 +125,7 @@ class Screen:
         result = event.result
         self.console.print(f"{result['problems']:,} problems, {result['held_out']:,} held out for measuring")
         for note in result["notes"]:
-            self.console.print(f"[yellow]note:[/yellow] {note}", markup=True)
+            self.console.print(f"[yellow]note:[/yellow] {escape(note)}")
 
     def _say_stage(self, event: StageEvent) -> None:
         where = f"round {event.round}" if event.round else "start"

@@ -45,7 +45,10 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool) -> Any:
     """The tokenizer, with a padding token."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, local_files_only=True)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, local_files_only=True)
+    except Exception as error:  # tokenizers raises bare exceptions for a broken file
+        raise UsageError(f"{folder}: the tokenizer cannot be loaded: {_first_line(error)}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -68,6 +71,10 @@ def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool
             use_safetensors=True,
             local_files_only=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(f"{folder}: the model cannot be loaded: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # safetensors raises its own for a broken file
+        raise UsageError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from error
     return model.to(device)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
