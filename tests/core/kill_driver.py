@@ -64,7 +64,8 @@ def child(arguments: list[str], killer: Killer | None) -> Callable[[], None]:
             rename = os.rename
 
             def rename_or_die(source: Path, target: Path) -> None:
-                killer.maybe(f"renaming {Path(target).parent.name} {Path(target).name}")
+                if Path(source).suffix == ".partial":
+                    killer.maybe(f"renaming {Path(target).parent.name} {Path(target).name}")
                 rename(source, target)
 
             run_dir.os.rename = rename_or_die  # type: ignore[attr-defined]
