@@ -136,10 +136,10 @@ class RunDir:
         redo = f"remove {folder} and all stages after it, or start another run with --run-dir"
         try:
             manifest: dict[str, Any] = json.loads((folder / "stage.json").read_text())
-            files = manifest["files"]
-        except (OSError, ValueError, KeyError) as error:
-            raise SaidpoError(f"{folder}/stage.json cannot be read ({error}); {redo}") from error
-        if manifest["after"] != self._chain:
+            after, files, *_ = (manifest[key] for key in ("after", "files", "chain", "seconds", "spent"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SaidpoError(f"{folder}/stage.json cannot be read ({error!r}); {redo}") from error
+        if after != self._chain:
             raise SaidpoError(f"{folder} was made from other data than the stages before it hold now; {redo}")
         for name, expected in files.items() if verify else ():
             if not (folder / name).is_file():

@@ -91,7 +91,7 @@ def _agree(settings: Settings, path: Path) -> None:
         return
     try:
         old = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also what is not UTF-8
         raise UsageError(f"{file} is not TOML ({error}); choose another --run-dir") from error
     old.pop("about", None)
     changed = differences(old, tree)

@@ -41,7 +41,9 @@ def small_registry() -> Registry:
         registry.offers.append(
             Offer(kind, Component(name="usual", summary="", build=vars, default=True, **options), owner)
         )
-    registry.offers.append(Offer("trainer", Component(name="other", summary="", build=vars, options=OtherOptions), owner))
+    registry.offers.append(
+        Offer("trainer", Component(name="other", summary="", build=vars, options=OtherOptions), owner)
+    )
     registry.policies.append(
         Policy(
             name="small",
@@ -100,7 +102,9 @@ def test_a_component_is_named_by_a_string_or_in_a_table(tmp_path: Path, file: st
 
 
 def test_options_in_a_table_need_no_name_and_dashes_are_underscores(tmp_path: Path) -> None:
-    settings = settle(tmp_path, 'max-pairs = 9\nprobe_min = 7\n[trainer]\nbatch-size = 5\n[pair_builder]\nname = "usual"\n')
+    settings = settle(
+        tmp_path, 'max-pairs = 9\nprobe_min = 7\n[trainer]\nbatch-size = 5\n[pair_builder]\nname = "usual"\n'
+    )
     assert trainer(settings).batch_size == 5
     assert settings.run.max_pairs == 9
     assert settings.run.probe_min == 7

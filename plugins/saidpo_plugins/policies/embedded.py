@@ -10,6 +10,18 @@ from pathlib import Path
 
 from saidpo_core import Policy, hookimpl
 
+# Tuned on the held-out split ``dev`` and two policies made with other seeds: examples/tune_embedded.sh.
+_SETTINGS = {
+    "generator.max_new_tokens": 64,
+    "trainer.lr": 1e-4,
+    "trainer.nll": 0.5,
+    "trainer.batch_size": 32,
+    "trainer.micro_batch_size": 32,
+    "trainer.steps": 30,
+    "trainer.scheduler": "constant",
+    "trainer.warmup": 0.0,
+}
+
 
 @hookimpl
 def saidpo_policies() -> list[Policy]:
@@ -18,7 +30,7 @@ def saidpo_policies() -> list[Policy]:
             name="embedded",
             summary="a small arithmetic policy that ships with saidpo, with planted weaknesses",
             folder=Path(__file__).parents[1] / "embedded" / "policy",
-            settings={"trainer.lr": 5e-5},
+            settings=_SETTINGS,
             notes=(
                 "The weaknesses of the embedded policy were planted: its training corpus holds typical misconceptions "
                 "in some families of problems. Its gains show that the method works, not what it gains on your model.",
