@@ -210,7 +210,12 @@ LARGER = ((412, 187), (230, 764), (915, 358), (149, 683), (527, 291), (346, 872)
 def run_on_larger(saidpo: Saidpo, folder: Path, *, answer: int | None) -> subprocess.CompletedProcess[str]:
     """A run on problems that the embedded policy has mastered; with ``answer``, their gold answer is that."""
     rows = [
-        {"id": f"{a}-{b}", "question": f"Which is larger, {a} or {b}?", "answer": answer or max(a, b)}
+        {
+            "id": f"{a}-{b}",
+            "question": f"Which is larger, {a} or {b}?",
+            "answer": answer or max(a, b),
+            "tags": ["order"],
+        }
         for a, b in LARGER
     ]
     (folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

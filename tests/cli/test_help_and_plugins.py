@@ -22,7 +22,7 @@ def test_help_lists_the_kinds_and_the_runs_own_options(tmp_path: Path, saidpo: S
     assert done.returncode == 0, done.stderr
     for kind in KINDS:
         assert f"--{kind} NAME" in done.stdout
-    for said in ("--rounds integer", "--config FILE", "--run-dir DIR", "[default: kmeans]", "Exit codes: 0 done"):
+    for said in ("--rounds integer", "--config FILE", "--run-dir DIR", "[default: kmeans]", "3 nothing to do"):
         assert said in done.stdout
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []

@@ -88,7 +88,7 @@ def test_text_of_a_flag_becomes_a_value_of_its_type(key: str, text: str, value: 
         ("rate", "half", "number"),
         ("rate", "nan", "number"),
         ("rate", False, "number"),
-        ("rate", 10**400, "number"),
+        pytest.param("rate", 10**400, "number", id="rate-huge-number"),
         ("word", 7, "text"),
         ("flag", "maybe", "true|false"),
         ("flag", 1, "true|false"),
@@ -187,7 +187,6 @@ def test_any_value_at_all_is_taken_or_refused_by_a_usage_error(value: Any) -> No
     for spec in specs_of(Everything):
         try:
             parsed = spec.parse(value, "here")
-        except UsageError as error:
-            assert str(error).startswith("here: ")
-        else:
-            assert spec.parse(parsed, "here") == parsed
+        except UsageError:  # anything else would be shown as an error that nobody thought of
+            continue
+        assert spec.parse(parsed, "here") == parsed

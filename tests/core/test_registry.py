@@ -96,7 +96,7 @@ def test_ours_are_whole_and_have_one_default_a_kind() -> None:
         ("@hookimpl\ndef saidpo_clusterers():\n    return [Component(name='K Means', summary='', build=Mine)]\n",
          "the name 'K Means' of a clusterer must be lower-case"),
         ("@hookimpl\ndef saidpo_clusterers():\n    return [Component(name=7, summary='', build=Mine)]\n", "the name 7"),
-        ("@hookimpl\ndef saidpo_clusterers():\n    return [Component(name='x', summary='', build=Mine, options=dict)]\n",
+        ("@hookimpl\ndef saidpo_clusterers():\n    return [Component(name='x', summary='', build=1, options=dict)]\n",
          "the options of 'x' must be a dataclass"),
         ("@dataclass\nclass Options:\n    k: int\n"
          "@hookimpl\ndef saidpo_clusterers():\n"

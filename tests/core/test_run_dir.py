@@ -66,9 +66,10 @@ def test_a_stage_is_made_once_and_read_back_later(tmp_path: Path) -> None:
     assert again.keep(1, "01-probe", unwanted, text_in) == "probe"
     assert again.made == 0
     assert [timing["reused"] for timing in again.timings] == [True, True]
-    assert everything_in(tmp_path) == {
-        "start/01-pool/data.txt", "start/01-pool/stage.json", "round-1/01-probe/data.txt", "round-1/01-probe/stage.json",
-    }  # fmt: skip
+    files = {
+        f"{stage}/{name}" for stage in ("start/01-pool", "round-1/01-probe") for name in ("data.txt", "stage.json")
+    }
+    assert everything_in(tmp_path) == files
 
 
 def test_a_stage_that_fails_leaves_nothing_and_is_made_by_the_next_call(tmp_path: Path) -> None:

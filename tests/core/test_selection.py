@@ -207,5 +207,5 @@ def test_a_pair_builder_that_swaps_right_and_wrong_is_named() -> None:
             return [replace(p, chosen=p.rejected, rejected=p.chosen) for p in honest.build(attempts, rng)]
 
     parts.pair_builder = Swapped()  # type: ignore[assignment]
-    with pytest.raises(PluginError, match="pair-builder random of saidpo .* problem p0: the chosen response was not"):
+    with pytest.raises(PluginError, match=r"pair-builder random of saidpo .* problem p0: the chosen response was not"):
         build_pairs(parts, RunOptions(), 1, [make_attempts("rw")])

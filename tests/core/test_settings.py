@@ -13,7 +13,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saidpo_core import Component, Policy, UsageError, option
+from saidpo_core import Component, NoOptions, Policy, UsageError, option
 from saidpo_core.cli_options import settings_from
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.registry import Offer, Owner, Registry, load_registry
@@ -37,9 +37,9 @@ def small_registry() -> Registry:
     registry = Registry(pluggy.PluginManager("saidpo"))
     owner = Owner("saidpo", "0", "module")
     for kind in KINDS:
-        options = {"options": TrainerOptions} if kind == "trainer" else {}
+        options = TrainerOptions if kind == "trainer" else NoOptions
         registry.offers.append(
-            Offer(kind, Component(name="usual", summary="", build=vars, default=True, **options), owner)
+            Offer(kind, Component(name="usual", summary="", build=vars, default=True, options=options), owner)
         )
     registry.offers.append(
         Offer("trainer", Component(name="other", summary="", build=vars, options=OtherOptions), owner)

@@ -208,10 +208,10 @@ def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
 
 
 def _free_device_memory(device: str) -> None:
-    import torch
-
-    gc.collect()
     if device.startswith("cuda"):
+        import torch
+
+        gc.collect()
         torch.cuda.empty_cache()
 
 
