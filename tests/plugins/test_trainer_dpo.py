@@ -122,7 +122,8 @@ def test_pairs_train_as_trl_trains_their_texts(tmp_path: Path, pairs: list[Pair]
     texts = [{"prompt": q + "\n", "chosen": right, "rejected": wrong} for q, right, wrong in TEXTS]
     config = DPOConfig(
         output_dir=str(tmp_path / "trl"), per_device_train_batch_size=4, max_steps=4, learning_rate=1e-4, beta=0.1,
-        lr_scheduler_type="cosine", loss_type=["sigmoid", "sft"], loss_weights=[1.0, 0.5], precompute_ref_log_probs=True,
+        lr_scheduler_type="cosine", loss_type=["sigmoid", "sft"], loss_weights=[1.0, 0.5],
+        precompute_ref_log_probs=True,
         bf16=False, gradient_checkpointing=False, use_cpu=True, seed=7, report_to="none", save_strategy="no",
         max_grad_norm=1.0, max_length=None,
     )  # fmt: skip

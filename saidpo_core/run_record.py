@@ -1,0 +1,92 @@
+"""``run.toml``: the settings of a run and what else it depends on; a run goes on only with the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import saidpo_core
+from saidpo_core.errors import UsageError
+from saidpo_core.run_dir import write_atomically
+from saidpo_core.settings import Settings, differences
+
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "numpy",
+    "scikit-learn",
+    "sentence-transformers",
+    "math-verify",
+)
+_HEAD = "# The settings of this run; the same run again: saidpo --config THIS_FILE --run-dir ANOTHER\n"
+
+
+def agree(settings: Settings, model: Path, path: Path) -> None:
+    """Write ``run.toml``, or refuse to go on with a run that was started with other settings or another model."""
+    import tomli_w
+
+    tree = settings.as_tree()
+    file = path / "run.toml"
+    if not file.exists():
+        strangers = [item.name for item in path.iterdir() if item.name not in ("lock", "run.toml.tmp")]
+        if strangers:
+            raise UsageError(
+                f"{path} is not empty and not a run of saidpo (it holds {strangers[0]}); choose another --run-dir"
+            )
+        write_atomically(file, _HEAD + tomli_w.dumps({**tree, "about": about(settings, model)}))
+        return
+    try:
+        old = tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # also what is not UTF-8
+        raise UsageError(f"{file} is not TOML ({error}); choose another --run-dir") from error
+    known = old.pop("about", {})
+    changed = differences(old, tree)
+    if changed:
+        listed = "".join(f"\n  {line}" for line in changed)
+        message = f"the run in {path} was started with other settings:{listed}\ngive the old ones, or another --run-dir"
+        raise UsageError(message)
+    if known.get("model") != fingerprint(model):
+        raise UsageError(f"{model} was changed since the run in {path} was started; choose another --run-dir")
+
+
+def take_back(path: Path) -> None:
+    """Forget a run whose settings could not be used before any policy was asked, so that a corrected command may use
+    its folder. What was costly to prepare (tags of a model, embeddings) is in the cache that runs share."""
+    asked = [*path.glob("round-*"), *path.glob("start/*-evaluate*")]
+    if not asked:
+        shutil.rmtree(path / "start", ignore_errors=True)
+        (path / "run.toml").unlink(missing_ok=True)
+
+
+def about(settings: Settings, model: Path) -> dict[str, Any]:
+    """What else a run depends on: versions of packages and plug-ins, the machine, and the first policy's files."""
+    packages = {"python": platform.python_version(), "saidpo": saidpo_core.__version__}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    components = {kind: f"{c.offer.qualified} {c.offer.owner.version}" for kind, c in settings.parts.items()}
+    machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count() or 0}
+    return {"model": fingerprint(model), "packages": packages, "components": components, "machine": machine}
+
+
+def fingerprint(folder: Path) -> str:
+    """Hash of names, sizes, first and last MiB of a model's files: quick for any size, and a new training shows."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size} ".encode())
+        with file.open("rb") as data:
+            digest.update(data.read(2**20))
+            data.seek(max(0, size - 2**20))
+            digest.update(data.read())
+    return digest.hexdigest()
