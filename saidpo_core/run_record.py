@@ -57,11 +57,12 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
         raise UsageError(f"{model} was changed since the run in {path} was started; choose another --run-dir")
 
 
-def take_back(path: Path) -> None:
-    """Forget a run whose settings could not be used before any policy was asked, so that a corrected command may use
-    its folder. What was costly to prepare (tags of a model, embeddings) is in the cache that runs share."""
+def take_back(path: Path, error: Exception) -> None:
+    """Forget the settings of a run that failed before it made anything, or that could not be used as they were before
+    any policy was asked: so a corrected command may use the folder. Costly preparations are in the cache of all runs."""
     asked = [*path.glob("round-*"), *path.glob("start/*-evaluate*")]
-    if not asked:
+    made = list(path.glob("start/*/stage.json"))
+    if not asked and (isinstance(error, UsageError) or not made):
         shutil.rmtree(path / "start", ignore_errors=True)
         (path / "run.toml").unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import saidpo_core
 from saidpo_core.contracts import blame
-from saidpo_core.errors import NothingToDo, UsageError
+from saidpo_core.errors import NothingToDo
 from saidpo_core.events import Observers
 from saidpo_core.loop import Loop
 from saidpo_core.models import locate_model
@@ -40,8 +40,8 @@ def start(settings: Settings, registry: Registry, path: Path, observers: Sequenc
         summary = Summary(run_dir, settings.as_tree(), notes, started)
         try:
             Loop(settings.run, parts, run_dir, model, summary).train()
-        except UsageError:
-            take_back(path)
+        except Exception as error:
+            take_back(path, error)
             raise
         finally:
             parts.verifier.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from saidpo_core.errors import UsageError
+from saidpo_core.errors import SaidpoError, UsageError
 from saidpo_core.registry import load_registry
 from saidpo_core.run_record import agree, fingerprint, take_back
 from saidpo_core.settings import Settings, resolve
@@ -65,8 +65,12 @@ def test_settings_that_failed_before_any_policy_was_asked_are_forgotten(
     settings: Settings, model: Path, run: Path
 ) -> None:
     agree(settings, model, run)
-    (run / "start" / "01-pool").mkdir(parents=True)
-    take_back(run)
+    pool = run / "start" / "01-pool"
+    pool.mkdir(parents=True)
+    (pool / "stage.json").touch()
+    take_back(run, SaidpoError("disk full"))
+    assert pool.is_dir()
+    take_back(run, UsageError("no tags"))
     assert list(run.iterdir()) == []
 
 
@@ -76,6 +80,6 @@ def test_what_a_policy_has_answered_is_never_thrown_away(
 ) -> None:
     agree(settings, model, run)
     (run / asked).mkdir(parents=True)
-    take_back(run)
+    take_back(run, UsageError("no tags"))
     assert (run / asked).is_dir()
     assert (run / "run.toml").is_file()
