@@ -59,7 +59,7 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
 
 def take_back(path: Path, error: Exception) -> None:
     """Forget the settings of a run that failed before it made anything, or that could not be used as they were before
-    any policy was asked: so a corrected command may use the folder. Costly preparations are in the cache of all runs."""
+    any policy was asked: so a corrected command may use the folder. Costly preparations are in the cache."""
     asked = [*path.glob("round-*"), *path.glob("start/*-evaluate*")]
     made = list(path.glob("start/*/stage.json"))
     if not asked and (isinstance(error, UsageError) or not made):

@@ -108,15 +108,21 @@ def build_pairs(parts: Parts, options: RunOptions, round: int, attempts: Sequenc
     if not usable:
         return []
     offer = parts.offer("pair-builder")
+    budget = pair_budget(len(attempts), options)
     pairs: list[Pair] = []
-    for item in by_difficulty(parts, options, round, usable) if options.max_pairs else usable:
+    for item in by_difficulty(parts, options, round, usable) if budget else usable:
         with blame(offer, "build"):
             built = parts.pair_builder.build(item, keyed_rng(options.seed, round, "pair", item.problem_id))
         check_pairs(built, item, offer)
         pairs += built
-        if options.max_pairs and len(pairs) >= options.max_pairs:
-            return pairs[: options.max_pairs]
+        if budget and len(pairs) >= budget:
+            return pairs[:budget]
     return pairs
+
+
+def pair_budget(explored: int, options: RunOptions) -> int:
+    """Pairs that a round may keep, 0 for all; ``auto`` is one for four explored problems (**ours**)."""
+    return max(1, explored // 4) if options.max_pairs == "auto" else options.max_pairs
 
 
 def by_difficulty(parts: Parts, options: RunOptions, round: int, attempts: Sequence[Attempts]) -> list[Attempts]:

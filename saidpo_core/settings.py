@@ -30,7 +30,12 @@ class RunOptions:
         "problems drawn and explored a round besides the probe; auto: 2% of the pool, at least 300 (ours)",
         low=1,
     )
-    max_pairs: int = option(0, "keep at most so many pairs a round, those of the hardest problems; 0: all", low=0)
+    max_pairs: int | Literal["auto"] = option(
+        "auto",
+        "keep at most so many pairs a round, those of the hardest problems; 0: all; "
+        "auto: one for four explored problems (ours)",
+        low=0,
+    )
     truncated: Literal["drop", "reject"] = option(
         "drop", "responses cut off at the token limit: drop them, or call them wrong"
     )

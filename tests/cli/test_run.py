@@ -239,3 +239,21 @@ def test_after_a_full_disk_the_same_command_goes_on_and_ends_with_the_same_bits(
         return {name: hash for name, hash in contents(path).items() if is_data(Path(name)) and name not in outside}
 
     assert data(run) == data(finished.path)
+
+
+# A run that ends early
+
+
+@pytest.mark.slow
+def test_a_run_that_finds_nothing_more_to_learn_stops_and_says_so(tmp_path: Path, saidpo: Saidpo) -> None:
+    # A learning rate that ruins the policy in round 1: nothing that it says in round 2 is right.
+    ruin = ("--trainer.lr=0.1", "--trainer.max_grad_norm=1000", "--trainer.scheduler=constant", "--rounds=3")
+    done = saidpo(*FLAGS, *ruin, "--run-dir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note: stopped in round 2: no explored problem gave a right and a wrong response" in done.stdout
+    tree = json.loads((tmp_path / "run/summary.json").read_text())
+    assert tree["finished"] is True
+    assert [row["round"] for row in tree["rounds"]] == [0, 1]
+    # The reserve of the draw was tried before it gave up: 24 probed, twice 40 drawn.
+    assert len(explored(tmp_path / "run", 2)) == 24 + 2 * 40
+    assert saidpo(*FLAGS, *ruin, "--run-dir=run", cwd=tmp_path).returncode == 3
