@@ -19,24 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from saidpo_core import Component, MissingExtra, Pool, Problem, ProblemSets, UsageError, hookimpl, option
 from saidpo_core.options import nearest
+from saidpo_plugins.common.reasoning_gym import RUNS_ANSWERS
 
 if TYPE_CHECKING:
     import numpy as np
-
-RUNS_ANSWERS = frozenset(
-    {
-        "binary_matrix",
-        "countdown",
-        "intermediate_integration",
-        "n_queens",
-        "polynomial_multiplication",
-        "puzzle24",
-        "simple_integration",
-        "spiral_matrix",
-        "string_insertion",
-    }
-)
-"""As in the verifier, which does not score them either."""
 
 _DEFAULT = (
     "basic_arithmetic",

@@ -19,23 +19,9 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from saidpo_core import Component, MissingExtra, Problem, Verdict, Verifier, hookimpl, option
+from saidpo_plugins.common.reasoning_gym import RUNS_ANSWERS
 from saidpo_plugins.verifiers.extraction import marked, outside_thinking
 from saidpo_plugins.verifiers.workers import Reply, WorkerPool
-
-RUNS_ANSWERS = frozenset(
-    {
-        "binary_matrix",
-        "countdown",
-        "intermediate_integration",
-        "n_queens",
-        "polynomial_multiplication",
-        "puzzle24",
-        "simple_integration",
-        "spiral_matrix",
-        "string_insertion",
-    }
-)
-"""Tasks whose ``score_answer`` hands the answer to ``eval`` or to SymPy's ``parse_expr``, which evals it."""
 
 _ENTRY = {"question": "State the final answer to: 2 + 3 =", "answer": "5", "metadata": {"source_dataset": "chain_sum"}}
 _CHECKS = ((["chain_sum", "+5.0", _ENTRY], 1.0), (["chain_sum", "6", _ENTRY], 0.0))
