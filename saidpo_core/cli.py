@@ -23,9 +23,6 @@ class DefaultsToRun(click.Group):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_epilog(ctx, formatter)
-
 
 @click.group(cls=DefaultsToRun, invoke_without_command=False)
 @click.version_option(saidpo_core.__version__, prog_name="saidpo")
