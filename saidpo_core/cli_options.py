@@ -146,6 +146,11 @@ def _glance(args: Sequence[str]) -> dict[str, str]:
 def explain_unknown(error: click.NoSuchOption, registry: Registry) -> str:
     """Why a flag is unknown: an option of another component, or a slip of the pen."""
     name = error.option_name.lstrip("-")
+    if error.ctx is not None and error.ctx.info_name == "compare":
+        own_names = [
+            flag.removeprefix("--") for p in error.ctx.command.params if isinstance(p, click.Option) for flag in p.opts
+        ]
+        return f"unknown option --{name} of compare.{nearest(name, own_names)} Flags for the runs go after --"
     kind, dot, key = name.partition(".")
     if dot and kind in KINDS:
         owners = [
@@ -162,11 +167,14 @@ def explain_unknown(error: click.NoSuchOption, registry: Registry) -> str:
 
 
 def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]) -> Settings:
-    """Flag > TOML > the policy's advice > default."""
+    """Flag > TOML > the policy's advice > default.
+
+    A flag that names another component than the file replaces it whole, with the options that the file gives it.
+    """
     values, where = read_toml(config) if config else ({}, {})
-    for parameter, value in flags.items():
-        if value is not None and parameter.startswith("set__"):
-            key = _key(parameter)
-            values[key] = value
-            where[key] = f"--{key if '.' in key else key.replace('_', '-')}"
-    return resolve(registry, values, where)
+    given = {_key(name): value for name, value in flags.items() if value is not None and name.startswith("set__")}
+    for kind in KINDS:
+        if kind in given and values.get(kind, given[kind]) != given[kind]:
+            values = {key: value for key, value in values.items() if not key.startswith(f"{kind}.")}
+    places = {key: f"--{key if '.' in key else key.replace('_', '-')}" for key in given}
+    return resolve(registry, {**values, **given}, {**where, **places})

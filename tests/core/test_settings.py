@@ -94,6 +94,14 @@ def test_advice_that_the_chosen_component_has_no_option_for_is_not_heeded(tmp_pa
     assert trainer(settle(tmp_path, trainer="other")) == OtherOptions()
 
 
+def test_a_flag_replaces_the_files_component_with_its_options(tmp_path: Path) -> None:
+    file = '[trainer]\nname = "usual"\nlr = 0.3\n'
+    assert trainer(settle(tmp_path, file, trainer="other")) == OtherOptions()
+    # Whichever flag comes first.
+    assert trainer(settle(tmp_path, file, trainer__rank="9", trainer="other")) == OtherOptions(rank=9)
+    assert trainer(settle(tmp_path, file, trainer="usual")).lr == 0.3
+
+
 @pytest.mark.parametrize("file", ['trainer = "other"', '[trainer]\nname = "other"', '"trainer" = {name = "other"}'])
 def test_a_component_is_named_by_a_string_or_in_a_table(tmp_path: Path, file: str) -> None:
     settings = settle(tmp_path, file)
