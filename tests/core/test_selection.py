@@ -175,7 +175,7 @@ def four_problems() -> list[Attempts]:
 
 def test_every_usable_problem_gives_a_pair_of_one_right_and_one_wrong_response() -> None:
     attempts = four_problems()
-    pairs = build_pairs(PARTS, RunOptions(), 1, attempts)
+    pairs = build_pairs(PARTS, RunOptions(max_pairs=0), 1, attempts)
     assert [pair.problem_id for pair in pairs] == ["p0", "p1", "p2"]
     for pair, item in zip(pairs, attempts, strict=False):
         assert pair.chosen in item.right
@@ -185,12 +185,19 @@ def test_every_usable_problem_gives_a_pair_of_one_right_and_one_wrong_response()
 
 def test_of_too_many_pairs_those_of_the_hardest_problems_stay() -> None:
     attempts = four_problems()
-    every = {pair.problem_id: pair for pair in build_pairs(PARTS, RunOptions(), 1, attempts)}
+    every = {pair.problem_id: pair for pair in build_pairs(PARTS, RunOptions(max_pairs=0), 1, attempts)}
     for limit, kept in ((1, ["p1"]), (2, ["p1", "p2"]), (3, ["p1", "p2", "p0"]), (9, ["p1", "p2", "p0"])):
         pairs = build_pairs(PARTS, RunOptions(max_pairs=limit), 1, attempts)
         assert [pair.problem_id for pair in pairs] == kept
         # A problem's pair is the same whichever others are there.
         assert pairs == [every[problem] for problem in kept]
+
+
+def test_by_default_one_pair_is_kept_for_four_explored_problems() -> None:
+    assert [pair.problem_id for pair in build_pairs(PARTS, RunOptions(), 1, four_problems())] == ["p1"]
+    eight = [make_attempts("rw", problem_id=f"p{number}") for number in range(8)]
+    assert len(build_pairs(PARTS, RunOptions(), 1, eight)) == 2
+    assert len(build_pairs(PARTS, RunOptions(), 1, eight[:1])) == 1
 
 
 def test_without_a_usable_problem_there_are_no_pairs() -> None:
