@@ -12,7 +12,7 @@ import click
 import saidpo_core
 from saidpo_core.cli_options import RunCommand, explain_unknown, settings_from
 from saidpo_core.errors import SaidpoError
-from saidpo_core.registry import load_registry
+from saidpo_core.registry import Registry, load_registry
 
 
 class DefaultsToRun(click.Group):
@@ -40,7 +40,8 @@ def cli() -> None:
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where the run is kept  [default: runs/NAME]"
 )
 @click.option("--quiet", is_flag=True, help="print the result only")
-def run(config: Path | None, run_dir: Path | None, quiet: bool, **flags: Any) -> None:
+@click.pass_obj
+def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet: bool, **flags: Any) -> None:
     """Run SAI-DPO: probe, weigh, draw, explore, pair, train; repeat. Without options: the embedded policy and pool.
 
     Killed at any moment, the same command goes on where it was.
@@ -48,7 +49,6 @@ def run(config: Path | None, run_dir: Path | None, quiet: bool, **flags: Any) ->
     from saidpo_core.runner import default_path, start
     from saidpo_core.screen import make_screen
 
-    registry = load_registry()
     settings = settings_from(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
     screen = make_screen(quiet)

@@ -13,7 +13,6 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.options import OptionSpec, nearest, specs_of
 from saidpo_core.registry import Offer, Registry, load_registry
@@ -88,23 +87,18 @@ class RunCommand(click.Command):
     """A command whose flags depend on the components that are chosen."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        self.add_component_flags(args)
+        ctx.obj = load_registry()
+        self.add_component_flags(ctx.obj, args)
         return super().parse_args(ctx, args)
 
-    def add_component_flags(self, args: Sequence[str]) -> None:
-        registry = load_registry()
+    def add_component_flags(self, registry: Registry, args: Sequence[str]) -> None:
         known = {param.name for param in self.params}
         chosen = _glance(args)
         flags = [*own_options(), *kind_options(registry)]
         for kind in KINDS:
-            flags += component_options(self._offer(registry, kind, chosen))
+            offer = registry.find(kind, chosen[kind], f"--{kind}") if kind in chosen else registry.default(kind)
+            flags += component_options(offer)
         self.params += [flag for flag in flags if flag.name not in known]
-
-    def _offer(self, registry: Registry, kind: str, chosen: dict[str, str]) -> Offer:
-        try:
-            return registry.find(kind, chosen[kind], f"--{kind}") if kind in chosen else registry.default(kind)
-        except UsageError as error:
-            raise click.UsageError(str(error)) from error
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Three sections: the run, which components, and the options of the chosen ones."""
@@ -135,10 +129,7 @@ def _glance(args: Sequence[str]) -> dict[str, str]:
             given[flag[2:]] = value if equals else (args[i + 1] if i + 1 < len(args) else "")
     from_file: dict[str, str] = {}
     if "config" in given:
-        try:
-            values, _ = read_toml(Path(given["config"]))
-        except UsageError as error:
-            raise click.UsageError(str(error)) from error
+        values, _ = read_toml(Path(given["config"]))
         from_file = {kind: str(values[kind]) for kind in KINDS if kind in values}
     return {**from_file, **{kind: name for kind, name in given.items() if kind != "config"}}
 

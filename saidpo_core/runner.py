@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,9 +53,6 @@ def start(settings: Settings, registry: Registry, path: Path, observers: Sequenc
 
 def default_path(settings: Settings, runs: Path) -> Path:
     """A folder named after the settings, so that the same command finds its own run again."""
-    import hashlib
-    import json
-
     tree = settings.as_tree()
     digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:6]
     model = Path(settings.run.model).name or "model"
