@@ -19,6 +19,7 @@ from saidpo_core.components import (
     Tagger,
     Trainer,
     TrainingJob,
+    Trial,
     Verifier,
 )
 from saidpo_core.errors import MissingExtra, PluginError, SaidpoError, UsageError
@@ -30,6 +31,7 @@ from saidpo_core.records import (
     Evidence,
     Generation,
     GroupScore,
+    Outcome,
     Pair,
     Policy,
     Problem,
@@ -56,6 +58,7 @@ __all__ = [
     "GroupScore",
     "MissingExtra",
     "NoOptions",
+    "Outcome",
     "Pair",
     "PairBuilder",
     "PluginError",
@@ -73,6 +76,7 @@ __all__ = [
     "Trainer",
     "TrainingJob",
     "TrainingReport",
+    "Trial",
     "UsageError",
     "Verdict",
     "Verifier",

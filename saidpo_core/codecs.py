@@ -125,11 +125,12 @@ def evaluation_from_json(row: Any) -> Evaluation:
 
 
 def report_to_json(report: TrainingReport) -> dict[str, Any]:
-    return {"steps": report.steps, "metrics": {key: none_if_nan(float(v)) for key, v in report.metrics.items()}}
+    metrics = {key: none_if_nan(float(value)) for key, value in report.metrics.items()}
+    return {"steps": report.steps, "metrics": metrics, "generated_tokens": report.generated_tokens}
 
 
 def report_from_json(row: Any) -> TrainingReport:
-    return TrainingReport(steps=row["steps"], metrics=row["metrics"])
+    return TrainingReport(steps=row["steps"], metrics=row["metrics"], generated_tokens=row.get("generated_tokens", 0))
 
 
 def none_if_nan(value: float) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from saidpo_core.records import (
     Evaluation,
     Evidence,
     Generation,
+    Outcome,
     Pair,
     Problem,
     ProblemSets,
@@ -42,6 +43,18 @@ class NoOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Under which circumstances the conformance checks (``saidpo check``) can try a component that needs some."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings as in a TOML file, such as the path of a small input file that was written for the trial."""
+    problems: Sequence[Problem] = ()
+    """Problems to try it on, if it is not made for any; answers and ``extra`` as it needs them."""
+    cases: Sequence[tuple[Problem, str, Outcome]] = ()
+    """Verifiers only: (problem, response, the verdict that is due), at least one right and one wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Component(Generic[T_co]):
     """One way to do one thing, offered under ``name``."""
 
@@ -59,6 +72,12 @@ class Component(Generic[T_co]):
     """Used when the user names none. Heeded for components bundled with saidpo only."""
     domains: tuple[str, ...] = ()
     """Verifiers only: the ``Problem.domain`` values that it can judge."""
+    picklable: bool = True
+    """Whether a built component can be pickled, and so be sent to another process. One that holds processes cannot."""
+    order_matters: bool = False
+    """Whether its results depend on the order of its input beyond coming in that order."""
+    trial: Callable[[Path], AbstractContextManager[Trial]] | None = None
+    """How conformance checks can try it, if it cannot be tried as it is: called with an empty folder."""
 
 
 class Pool(Protocol):
@@ -120,7 +139,11 @@ class PairBuilder(Protocol):
     """Chooses which right and which wrong responses become preference pairs (``--pair-builder``)."""
 
     def build(self, attempts: Attempts, rng: np.random.Generator) -> list[Pair]:
-        """Pairs of one problem that has at least one right and one wrong response; chosen right, rejected wrong."""
+        """Pairs of one problem that has at least one right and one wrong response; chosen right, rejected wrong.
+
+        A pair's prompt is the problem's prompt. It may go on with the first tokens of a response, if chosen and
+        rejected both begin with them: then these two hold what comes after (token ids, log-probabilities, text).
+        """
         ...
 
 
@@ -139,6 +162,10 @@ class TrainingJob:
     """All that was explored this round, for trainers that do not learn from pairs."""
     problems: Mapping[str, Problem]
     """The problems of ``attempts``, by id."""
+    samples: int
+    """K, responses a problem."""
+    verifier: Verifier
+    """Judges responses to ``problems``, for trainers that generate new ones."""
     round: int
     seed: int
     progress: Progress

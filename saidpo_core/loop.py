@@ -9,17 +9,19 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from saidpo_core import codecs
 from saidpo_core.components import Progress, TrainingJob
-from saidpo_core.contracts import blame, require
+from saidpo_core.contracts import blame, check_evaluation, check_training, require, unchanged
 from saidpo_core.errors import SaidpoError
 from saidpo_core.parts import Parts
 from saidpo_core.prepare import Knowledge, find_knowledge, load_pool
 from saidpo_core.records import Attempts, Evaluation, Pair, RoundEvidence, TrainingReport
 from saidpo_core.rollouts import Rollouts, read_attempts
 from saidpo_core.run_dir import RunDir
+from saidpo_core.run_record import fingerprint
 from saidpo_core.seeds import keyed_seed
 from saidpo_core.selection import (
     Draw,
@@ -152,7 +154,8 @@ class Loop:
         self, t: int, policy: Path, pairs: Sequence[Pair], explored: Sequence[Attempts]
     ) -> tuple[Path, TrainingReport]:
         offer = self.parts.offer("trainer")
-        problems = {item.problem_id: self.knowledge.problems[self.knowledge.row[item.problem_id]] for item in explored}
+        rows = self.knowledge.row
+        problems = {item.problem_id: self.knowledge.problems[rows[item.problem_id]] for item in explored}
 
         def make(folder: Path, progress: Progress) -> None:
             shutil.rmtree(folder / "model", ignore_errors=True)
@@ -161,17 +164,22 @@ class Loop:
                 policy=policy,
                 initial_policy=self.first_policy,
                 out=folder / "model",
-                pairs=pairs,
-                attempts=explored,
-                problems=problems,
+                pairs=tuple(pairs),
+                attempts=tuple(explored),
+                problems=MappingProxyType(problems),
+                samples=self.options.samples,
+                verifier=self.parts.verifier,
                 round=t,
                 seed=keyed_seed(self.options.seed, t, "train"),
                 progress=progress,
             )
+            before = fingerprint(policy)
             with self.run_dir.clock("train"), blame(offer, "train"):
                 report = self.parts.trainer.train(job)
-            for name in ("config.json", "tokenizer_config.json"):
-                require((job.out / name).is_file(), offer, "train", f"the new policy has no {name}")
+            check_training(report, job.out, offer)
+            require(
+                fingerprint(policy) == before, offer, "train", f"it changed the policy that it started from, {policy}"
+            )
             codecs.write_json(folder / "report.json", codecs.report_to_json(report))
 
         def read(folder: Path) -> tuple[Path, TrainingReport]:
@@ -185,14 +193,13 @@ class Loop:
         offer = self.parts.offer("evaluator")
 
         def make(folder: Path, progress: Progress) -> None:
-            held_out = self.knowledge.sets.held_out
+            held_out, shares = self.knowledge.sets.held_out, MappingProxyType(self.knowledge.group_shares)
             with self.run_dir.clock("evaluate"), ExitStack() as stack:
                 with blame(self.parts.offer("generator"), "load"):
                     engine = stack.enter_context(self.parts.generator.load(policy))
-                with blame(offer, "evaluate"):
-                    evaluation = self.parts.evaluator.evaluate(
-                        held_out, self.knowledge.group_shares, engine, self.parts.verifier, progress
-                    )
+                with blame(offer, "evaluate"), unchanged(offer, "evaluate", held_out):
+                    evaluation = self.parts.evaluator.evaluate(held_out, shares, engine, self.parts.verifier, progress)
+            check_evaluation(evaluation, held_out, offer)
             codecs.write_json(folder / "evaluation.json", codecs.evaluation_to_json(evaluation))
 
         def read(folder: Path) -> Evaluation:

@@ -18,7 +18,7 @@ from saidpo_core.components import (
     Trainer,
     Verifier,
 )
-from saidpo_core.contracts import blame, check_verdicts
+from saidpo_core.contracts import blame, check_verdicts, unchanged
 from saidpo_core.options import build_options
 from saidpo_core.records import Problem, Verdict
 from saidpo_core.registry import Offer, Registry
@@ -77,8 +77,10 @@ class Verifiers:
         for domain in dict.fromkeys(problem.domain for problem, _ in cases):
             offer, verifier = self._for(domain)
             index = [i for i, (problem, _) in enumerate(cases) if problem.domain == domain]
-            with blame(offer, "verify"):
-                found = verifier.verify([cases[i] for i in index])
+            mine = tuple(cases[i] for i in index)
+            problems = list({id(problem): problem for problem, _ in mine}.values())
+            with blame(offer, "verify"), unchanged(offer, "verify", problems):
+                found = verifier.verify(mine)
             check_verdicts(found, len(index), offer)
             verdicts.update(zip(index, found, strict=True))
         return [verdicts[i] for i in range(len(cases))]

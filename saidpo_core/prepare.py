@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from saidpo_core.codecs import problem_from_json, problem_to_json, read_json, read_lines, write_json, write_lines
 from saidpo_core.components import Progress
-from saidpo_core.contracts import blame, check_embeddings, check_labels, check_problems, check_tags
+from saidpo_core.contracts import blame, check_embeddings, check_labels, check_problems, check_tags, unchanged
 from saidpo_core.parts import Parts
 from saidpo_core.records import Problem, ProblemSets
 from saidpo_core.run_dir import RunDir
@@ -102,7 +102,7 @@ def _tag(run_dir: RunDir, parts: Parts, sets: ProblemSets) -> list[tuple[str, ..
     offer = parts.offer("tagger")
 
     def make(folder: Path, progress: Progress) -> None:
-        with blame(offer, "tag"):
+        with blame(offer, "tag"), unchanged(offer, "tag", sets.problems):
             tags = parts.tagger.tag(sets.problems, progress)
         check_tags(tags, len(sets.problems), offer)
         write_lines(folder / "tags.jsonl", tags)
@@ -149,7 +149,7 @@ def _embedded(parts: Parts, texts: Sequence[str], progress: Progress) -> NDArray
         vectors: NDArray[np.float32] = np.load(cached, allow_pickle=False)
         return vectors
     with blame(offer, "embed"):
-        vectors = np.ascontiguousarray(parts.embedder.embed(texts, progress), dtype=np.float32)
+        vectors = np.ascontiguousarray(parts.embedder.embed(tuple(texts), progress), dtype=np.float32)
     check_embeddings(vectors, len(texts), offer)
     try:  # a cache that cannot be written costs time, nothing else
         cached.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def _cluster(
 
     def make(folder: Path, progress: Progress) -> None:
         with blame(offer, "cluster"):
-            labels = np.asarray(parts.clusterer.cluster(vectors, tags, keyed_rng(seed, "cluster")))
+            labels = np.asarray(parts.clusterer.cluster(read_only(vectors), tuple(tags), keyed_rng(seed, "cluster")))
         check_labels(labels, len(tags), offer)
         save_file({"labels": labels.astype(np.int64)}, folder / "clusters.safetensors")
 
@@ -183,6 +183,13 @@ def _cluster(
         return {"clusters": len(sizes), "smallest": int(sizes.min()), "largest": int(sizes.max())}
 
     return run_dir.keep(0, "04-cluster", make, read, unit="problems", describe=describe)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array in a view that a component cannot write to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def text_of(tags: Sequence[str]) -> str:

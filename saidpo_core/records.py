@@ -139,7 +139,11 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A preference pair: ``chosen`` is a right response to the prompt, ``rejected`` a wrong one."""
+    """A preference pair: ``chosen`` is a right response to the prompt, ``rejected`` a wrong one.
+
+    The prompt may end with tokens that a right and a wrong response share at their beginning; ``chosen`` and
+    ``rejected`` are then what comes after them.
+    """
 
     problem_id: str
     prompt_ids: tuple[int, ...]
@@ -210,6 +214,8 @@ class TrainingReport:
 
     steps: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    generated_tokens: int = 0
+    """Tokens that the trainer sampled from a policy itself (GRPO does); they count as the round's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from saidpo_core.codecs import attempts_from_json, attempts_to_json, read_lines, seconds_to_json
 from saidpo_core.components import Engine, Progress
-from saidpo_core.contracts import blame, check_generations
+from saidpo_core.contracts import blame, check_generations, unchanged
 from saidpo_core.parts import Parts
 from saidpo_core.records import Attempts, Generation, Problem, Request, Response, Verdict
 from saidpo_core.run_dir import Clock, write_atomically
@@ -62,8 +62,8 @@ class Rollouts:
 
     def _attempt(self, engine: Engine, problems: Sequence[Problem]) -> list[Attempts]:
         offer = self.parts.offer("generator")
-        requests = [Request(problem=problem, seeds=self._seeds(problem)) for problem in problems]
-        with self.clock("generate"), blame(offer, "generate"):
+        requests = tuple(Request(problem=problem, seeds=self._seeds(problem)) for problem in problems)
+        with self.clock("generate"), blame(offer, "generate"), unchanged(offer, "generate", problems):
             generations = engine.generate(requests)
         check_generations(generations, requests, offer)
         with self.clock("verify"):

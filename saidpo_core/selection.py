@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from saidpo_core.contracts import blame, check_keys, check_pairs, check_weights
 from saidpo_core.draw import draw_new
 from saidpo_core.parts import Parts
-from saidpo_core.prepare import Knowledge
+from saidpo_core.prepare import Knowledge, read_only
 from saidpo_core.records import Attempts, Evidence, Pair, RoundEvidence
 from saidpo_core.seeds import keyed_rng
 from saidpo_core.settings import RunOptions
@@ -59,10 +59,10 @@ def evidence_of(round: int, knowledge: Knowledge, attempts: Sequence[Attempts], 
     counted = [item for item in attempts if item.counted]
     return RoundEvidence(
         round=round,
-        rows=np.array([knowledge.row[item.problem_id] for item in counted], dtype=np.int64),
-        right=np.array([len(item.right) for item in counted], dtype=np.int64),
-        counted=np.array([item.counted for item in counted], dtype=np.int64),
-        probed=np.array([item.problem_id in probed for item in counted], dtype=np.bool_),
+        rows=read_only(np.array([knowledge.row[item.problem_id] for item in counted], dtype=np.int64)),
+        right=read_only(np.array([len(item.right) for item in counted], dtype=np.int64)),
+        counted=read_only(np.array([item.counted for item in counted], dtype=np.int64)),
+        probed=read_only(np.array([item.problem_id in probed for item in counted], dtype=np.bool_)),
     )
 
 
@@ -80,11 +80,11 @@ def weigh_and_draw(
     n = len(knowledge.problems)
     offer = parts.offer("sampler")
     evidence = Evidence(
-        clusters=knowledge.labels,
+        clusters=read_only(knowledge.labels),
         n_clusters=knowledge.n_clusters,
         rounds=tuple(history),
         samples=options.samples,
-        embeddings=knowledge.embeddings,
+        embeddings=read_only(knowledge.embeddings),
     )
     with blame(offer, "weights"):
         weights = np.asarray(parts.sampler.weights(evidence, keyed_rng(options.seed, round, "weigh")), dtype=np.float64)
@@ -132,7 +132,7 @@ def by_difficulty(parts: Parts, options: RunOptions, round: int, attempts: Seque
     offer = parts.offer("difficulty")
     with blame(offer, "keys"):
         keys = np.asarray(
-            parts.difficulty.keys(attempts, keyed_rng(options.seed, round, "difficulty")), dtype=np.float64
+            parts.difficulty.keys(tuple(attempts), keyed_rng(options.seed, round, "difficulty")), dtype=np.float64
         )
     check_keys(keys, len(attempts), offer)
     order = np.lexsort(tuple(-column for column in reversed(keys.T)))

@@ -53,7 +53,7 @@ class Summary:
             "yield": round(len(pairs) / len(explored), 4),
             "explored": len(explored),
             "pairs": len(pairs),
-            "tokens": sum(item.tokens for item in explored),
+            "tokens": sum(item.tokens for item in explored) + report.generated_tokens,
             "probed": len(probe),
             **counts_of(explored),
             **response_counts(explored),

@@ -13,6 +13,7 @@ from saidpo_core import Pair, Response, SaidpoError, TrainingJob, TrainingReport
 from saidpo_core.run_dir import sha256
 from saidpo_plugins.policies.embedded import saidpo_policies
 from saidpo_plugins.trainers.dpo import DPO, DPOOptions
+from saidpo_plugins.verifiers.math import MathOptions, MathVerifier
 
 POLICY = saidpo_policies()[0].folder
 TEXTS = [
@@ -52,6 +53,8 @@ def train(out: Path, pairs: list[Pair], *, policy: Path = POLICY, seed: int = 1,
         pairs=pairs,
         attempts=[],
         problems={},
+        samples=8,
+        verifier=MathVerifier(MathOptions()),
         round=1,
         seed=seed,
         progress=lambda done, total: None,
