@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 from saidpo_core import Component, MissingExtra, Problem, Verdict, Verifier, hookimpl, option
 from saidpo_plugins.common.reasoning_gym import RUNS_ANSWERS
-from saidpo_plugins.verifiers.extraction import marked, outside_thinking
+from saidpo_plugins.verifiers.extraction import marked
+from saidpo_plugins.verifiers.thinking import outside_thinking
 from saidpo_plugins.verifiers.workers import Reply, WorkerPool
 
 _ENTRY = {"question": "State the final answer to: 2 + 3 =", "answer": "5", "metadata": {"source_dataset": "chain_sum"}}
