@@ -42,13 +42,15 @@ _SELF_TEST: tuple[tuple[str, str, str], ...] = (
 )
 _MEMO_SIZE, _MEMO_TEXT = 20_000, 500
 _SHOWN = 1000
+_BETWEEN = 8
+"""Quick cases between two looks at the workers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MathOptions:
     timeout: float = option(2.0, "seconds for one comparison by math-verify; then it is unverifiable", low=0.1)
     workers: int | Literal["auto"] = option(
-        "auto", "worker processes for math-verify; auto: one a core, at least 2", low=1
+        "auto", "worker processes for math-verify; auto: one a core and one more, as some get stuck", low=1
     )
     memory_mb: int = option(1024, "memory limit of a worker process, in MiB", low=256)
 
@@ -56,7 +58,7 @@ class MathOptions:
 class MathVerifier:
     def __init__(self, options: MathOptions | None = None) -> None:
         options = options or MathOptions()
-        size = max(2, os.cpu_count() or 1) if options.workers == "auto" else options.workers
+        size = 1 + (os.cpu_count() or 1) if options.workers == "auto" else options.workers
         self._pool = WorkerPool(
             symbolic.__name__,
             "judge",
@@ -89,14 +91,20 @@ class MathVerifier:
     def verify(self, cases: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         verdicts: list[Verdict | None] = []
         hard: dict[tuple[str, str], list[int]] = {}
-        for row, (problem, response) in enumerate(cases):
-            started = time.perf_counter()
-            gold, answer = _gold(problem.answer), extract(response)
-            verdict = self._quick_verdict(gold, answer)
-            if verdict is None:
-                hard.setdefault((gold, answer or ""), []).append(row)
-            verdicts.append(verdict and replace(verdict, seconds=time.perf_counter() - started))
-        replies = self._pool.run([list(pair) for pair in hard]) if hard else []
+        with self._pool.session() as session:
+            for row, (problem, response) in enumerate(cases):
+                started = time.perf_counter()
+                gold, answer = _gold(problem.answer), extract(response)
+                verdict = self._quick_verdict(gold, answer)
+                verdicts.append(verdict and replace(verdict, seconds=time.perf_counter() - started))
+                if verdict is None:
+                    pair = (gold, answer or "")
+                    if pair not in hard:
+                        session.submit(list(pair))
+                    hard.setdefault(pair, []).append(row)
+                elif row % _BETWEEN == 0:
+                    session.advance()
+            replies = session.finish()
         for (pair, rows), reply in zip(hard.items(), replies, strict=True):
             verdict = _symbolic_verdict(pair[1], reply)
             if reply.problem != "worker crashed":  # that may not have been the answer's fault
@@ -137,7 +145,7 @@ class MathVerifier:
 def _gold(answer: str) -> str:
     """The gold answer itself, if it comes as a worked solution (GSM8K: ``... #### 72``)."""
     found, final = marked(answer)
-    return final if found and final else answer.strip()
+    return final or "" if found else answer.strip()
 
 
 def _no_answer(gold: str) -> Verdict:

@@ -31,6 +31,7 @@ _LATEX = {
     **{"ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}", "ℂ": "\\mathbb{C}", "*": "\\cdot ", "≈": "\\approx ", "°": "^{\\circ}"},
 }
 _TO_LATEX = str.maketrans(_LATEX)
+_NAMED = re.compile(r"\\text\{(gcd|lcm|max|min|det)\}")
 _PLAIN_NUMBER = re.compile(r"[\d.]{1,1100}(?:[eE][-+]?\d{1,6})?")
 
 
@@ -56,6 +57,7 @@ def judge(request: list[str]) -> str:
 def disarm() -> None:
     """Make ``parse_expr``, which evaluates Python, refuse what is not a plain number. SymPy looks it up here."""
     import math_verify.parser
+    import sympy.physics.units  # type: ignore[import-untyped]  # noqa: F401 -- simplify imports it; its names are parsed
     from latex2sympy2_extended import latex2sympy2
     from sympy.parsing import sympy_parser  # type: ignore[import-untyped]
 
@@ -97,7 +99,7 @@ def _read(text: str) -> list[Any]:
     config = LatexExtractionConfig(
         boxed_match_priority=0, normalization_config=replace(default.normalization_config, units=False)
     )
-    latex = normalise(text).translate(_TO_LATEX)
+    latex = _NAMED.sub(r"\\\1", normalise(text)).translate(_TO_LATEX)
     found: list[Any] = parse(f"\\boxed{{{latex}}}", [config], fallback_mode="no_fallback", parsing_timeout=None)
     return found
 

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -78,15 +79,16 @@ def _work(channel: socket.socket, function: Callable[[Any], Any], memory_mb: int
             message = json.loads(line)
             # The kernel's timer: no Python code can hold it up. It ends a worker whose parent can no longer do so.
             signal.setitimer(signal.ITIMER_REAL, message["seconds"] + _GRACE_SECONDS)
+            started = time.perf_counter()
             try:
                 reply = {"value": function(message["request"])}
             except MemoryError:  # who knows what was left half done
-                _say(channel, problem="out of memory")
+                _say(channel, problem="out of memory", seconds=time.perf_counter() - started)
                 break
             except Exception as error:
                 reply = {"problem": f"{type(error).__name__}: {error}"[:300]}
             signal.setitimer(signal.ITIMER_REAL, 0)
-            _say(channel, **reply)
+            _say(channel, **reply, seconds=time.perf_counter() - started)
     finally:
         os._exit(0)
 

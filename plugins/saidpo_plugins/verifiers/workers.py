@@ -20,8 +20,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,19 +76,25 @@ class WorkerPool:
 
     def run(self, requests: Sequence[Any]) -> list[Reply]:
         """One reply a request, in order."""
-        if os.getpid() != self._owner:  # forked: the workers, and whatever state the lock was in, are the parent's
-            self._clear()
+        with self.session() as session:
+            for request in requests:
+                session.submit(request)
+            return session.finish()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """For work that comes bit by bit: the workers begin while the caller prepares the rest."""
+        self._after_fork()
         with self._lock:
             try:
-                return self._run(requests)
+                yield Session(self)
             except BaseException:  # an answer that nobody took would be taken for the next request's
                 self._end_all()
                 raise
 
     def start(self) -> None:
         """Start one worker now, and check it."""
-        if os.getpid() != self._owner:
-            self._clear()
+        self._after_fork()
         with self._lock:
             try:
                 self._staff(1)
@@ -105,29 +111,16 @@ class WorkerPool:
     def pids(self) -> list[int]:
         return [worker.pid for worker in self._workers]
 
+    def _after_fork(self) -> None:
+        """In a fork the workers, and whatever state the lock was in, are the parent's."""
+        if os.getpid() != self._owner:
+            self._clear()
+
     def _clear(self) -> None:
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._nursery: _Nursery | None = None
         self._workers: list[_Worker] = []
-
-    def _run(self, requests: Sequence[Any]) -> list[Reply]:
-        replies: dict[int, Reply] = {}
-        waiting = deque(range(len(requests)))
-        while len(replies) < len(requests):
-            busy = sum(worker.task is not None for worker in self._workers)
-            if waiting and busy < self._size:
-                self._staff(min(self._size, busy + len(waiting)))
-                for worker in [worker for worker in self._workers if worker.task is None][: len(waiting)]:
-                    task = waiting.popleft()
-                    worker.send(task, requests[task], self._timeout)
-            for worker in self._finished():
-                task = worker.task
-                assert task is not None
-                replies[task] = worker.take_reply()
-                if not worker.alive:
-                    self._remove(worker)
-        return [replies[task] for task in range(len(requests))]
 
     def _staff(self, count: int) -> None:
         """Have at least ``count`` live workers."""
@@ -155,17 +148,6 @@ class WorkerPool:
         if self._nursery is not None:
             self._nursery.end(worker.pid)
 
-    def _finished(self) -> list[_Worker]:
-        """Workers whose task is over: answered, crashed or out of time. Waits for the first one."""
-        busy = [worker for worker in self._workers if worker.task is not None]
-        with selectors.DefaultSelector() as selector:
-            for worker in busy:
-                selector.register(worker.channel, selectors.EVENT_READ, worker)
-            left = min(worker.deadline for worker in busy) - time.monotonic()
-            for key, _ in selector.select(max(left, 0.0)):
-                key.data.receive()
-        return [worker for worker in busy if worker.done or time.monotonic() >= worker.deadline]
-
     def _end_all(self) -> None:
         for worker in self._workers:
             worker.close()
@@ -173,6 +155,57 @@ class WorkerPool:
         if self._nursery is not None:
             self._nursery.close()
             self._nursery = None
+
+
+class Session:
+    """Requests to a pool, whose replies are collected in order at the end."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
+        self._requests: list[Any] = []
+        self._waiting: deque[int] = deque()
+        self._replies: dict[int, Reply] = {}
+
+    def submit(self, request: Any) -> None:
+        self._waiting.append(len(self._requests))
+        self._requests.append(request)
+        self.advance()
+
+    def finish(self) -> list[Reply]:
+        """One reply a request, in the order of their submission."""
+        while len(self._replies) < len(self._requests):
+            self.advance(wait=True)
+        return [self._replies[task] for task in range(len(self._requests))]
+
+    def advance(self, wait: bool = False) -> None:
+        """Give out what waits, and take what is done; call it now and then. ``wait`` for something to be done."""
+        pool = self._pool
+        if len(self._replies) == len(self._requests):
+            return
+        busy = [worker for worker in pool._workers if worker.task is not None]
+        if self._waiting and len(busy) < pool._size:
+            pool._staff(min(pool._size, len(busy) + len(self._waiting)))
+            for worker in [worker for worker in pool._workers if worker.task is None][: len(self._waiting)]:
+                task = self._waiting.popleft()
+                worker.send(task, self._requests[task], pool._timeout)
+                busy.append(worker)
+        for worker in _finished(busy, wait):
+            task = worker.task
+            assert task is not None
+            self._replies[task] = worker.take_reply()
+            if not worker.alive:
+                pool._remove(worker)
+
+
+def _finished(busy: list[_Worker], wait: bool) -> list[_Worker]:
+    """Workers whose task is over: answered, crashed or out of time."""
+    with selectors.DefaultSelector() as selector:
+        for worker in busy:
+            selector.register(worker.channel, selectors.EVENT_READ, worker)
+        left = min(worker.deadline for worker in busy) - time.monotonic()
+        for key, _ in selector.select(max(left, 0.0) if wait else 0):
+            key.data.receive()
+    return [worker for worker in busy if worker.done or time.monotonic() >= worker.deadline]
 
 
 class _Nursery:
@@ -274,9 +307,9 @@ class _Worker:
     def take_reply(self) -> Reply:
         """The reply to the task, which is over; a worker that still owes one is no longer of use."""
         self.task = None
-        seconds = time.monotonic() - self._sent
         if self._received.endswith(b"\n"):
-            return Reply(**json.loads(self._received), seconds=seconds)
+            return Reply(**json.loads(self._received))
+        seconds = time.monotonic() - self._sent
         crashed, self.alive = not self.alive, False
         return Reply(problem="worker crashed" if crashed else "timeout", seconds=seconds)
 

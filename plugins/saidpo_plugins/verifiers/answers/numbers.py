@@ -24,7 +24,7 @@ _ATOM = re.compile(
 _PART = r"([^{}]+(?:\{[^{}]*\}[^{}]*)?)"
 _FRACTION = re.compile(rf"\\frac\{{{_PART}\}}\{{{_PART}\}}")
 _MIXED = re.compile(r"(\d{1,100})(?: ?(\\frac\{\d{1,100}\}\{\d{1,100}\})| (\d{1,100}/\d{1,100}))")
-_BASE = re.compile(r"\(?((?=[A-Fa-f]*\d)[0-9A-Fa-f]+|[A-F]{2,}|[a-f]{2,}(?=\)?_\{16\}))\)?_ ?(?:([2-9]|1\d)|\{(?:\\text\{ ?)?([2-9]|1[0-6]|two|eight|ten)\}?\})")
+_BASE = re.compile(r"(?:\\text\{)?\(?((?=[A-Fa-f]*\d)[0-9A-Fa-f]+|[A-F]{2,}|[a-f]{2,}(?=\)?\}?_\{16\}))\)?\}?_ ?(?:([2-9]|1\d)|\{(?:\\text\{ ?)?([2-9]|1[0-6]|two|eight|ten)\}?\})")
 _PREFIXED = re.compile(r"0([xXbBoO])([0-9A-Fa-f]+)")
 _IN_WORDS = re.compile(r"\(?([0-9A-Fa-f]+)\)? (?:in )?(?:base ?[-_]?\{?(\d+)\}?|(binary|octal|hexadecimal|hex))", re.IGNORECASE)
 _BASE_NAMES = {"x": "16", "b": "2", "o": "8", "two": "2", "eight": "8", "ten": "10"}

@@ -55,7 +55,7 @@ def as_reals(form: Form) -> Reals | None:
     if form.kind == "list":
         parts = [as_reals(item) for item in form.items]
         narrowing = all(item.kind == "relation" and item.signs != "=" for item in form.items)
-        return _met(parts) if narrowing and " or " not in form.text else _joined(parts)
+        return _met(parts) if narrowing and " or" not in form.text else _joined(parts)
     return None
 
 

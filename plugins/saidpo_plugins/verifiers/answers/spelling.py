@@ -71,6 +71,7 @@ _TEXT = re.compile(
     r"\\(?:text(?:rm|bf|it|sf|tt|sc|normal|up)?|math(?:rm|bf|it|sf|tt|cal|normal)|mbox|hbox|operatorname\*?|boldsymbol|bm)"
     r"\s?\{"
 )
+_TEXT_OF_SEVERAL = re.compile(r"\\text\{((?:[^{}]*[^{}a-zA-Z])?(?:and|or|to)(?:[^{}a-zA-Z][^{}]*)?)\}")
 _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 
 _ESCAPED_TWICE = "d?frac|sqrt|text|mathrm|pi|infty|times|cdot|left|right|circ|leq?|geq?|cup|in|pm"
@@ -79,9 +80,10 @@ _Replacement = str | Callable[[re.Match[str]], str]
 _REWRITES: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
     (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
-        (r"\\!", ""),
+        (r"\\!|(?<!\\)\\[()\[\]]", ""),
         (r"(?<=\d)(?:\\[,;: ]|~|\{,\}| )(?=\d{3}(?!\d)(?! ?/))", "\ue000"),  # perhaps thousands: looked at below
         (r"\{,\}", ","),
+        (r"(?<=\d),(?=\d{3}(?!\d).*, )|(?<=\d),(?=\d{3}(?!\d)[^,]*$)(?<=, \d.)(?<!\d{4}.)", ""),  # 1,000, 2,000
         (r"(?<!\\)\\[,;: >]|~", " "),
         (rf"\\\\(?=(?:{_ESCAPED_TWICE})(?![a-zA-Z]))", r"\\"),
         (rf"\\text\{{ ?([{DOLLAR}€£¥₹%°]) ?\}}|\{{([:;.])\}}", r"\1\2"),
@@ -111,6 +113,11 @@ _LATER: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
         (r"!=|=/=|<>", "≠"),
         (r"\+/-|\+-(?=\S)", "±"),
         (r"==", "="),
+        (r"\^ ?\{?(?:\\text\{)?(th|st|nd|rd)\b\}{0,2}", r"\1"),
+        (r"(?<![\w}])(?:\{\}|\^|(?:\{\})?_)?\{?(\d{1,4})\}? ?C ?_?\{?(\d{1,4})\}?(?!\w)", r"\\binom{\1}{\2}"),
+        (r"(?<![\w\\])C\((\d{1,4}), ?(\d{1,4})\)", r"\\binom{\1}{\2}"),
+        (r"(?<![\w.])(\d+) out of (\d+)", r"\\frac{\1}{\2}"),
+        (r"\\frac\{\\text\{([^{}]*)\}\}\{\\text\{([^{}]*)\}(\^\{?\d\}?)?\}", r"\\text{\1/\2}\3"),
         (r"\s+", " "),
         (r" (?![\w\\.\"(\[{])|(?<![\w.\"})\]!%°π])(?<!\\) ", ""),
     )
@@ -166,7 +173,7 @@ def _money(text: str) -> str:
 def _plain_text(text: str) -> str:
     r"""``\mathrm``, ``\textbf`` ... as ``\text``; ``\text{ and }`` and ``\text{or}`` as the word."""
     text = _TEXT.sub(r"\\text{", text)
-    return re.sub(r"\\text\{[ ,]*(and|or|to) ?\}", r" \1 ", text) if "\\text{" in text else text
+    return _TEXT_OF_SEVERAL.sub(r" \1 ", text) if "\\text{" in text else text
 
 
 def _command(match: re.Match[str]) -> str:

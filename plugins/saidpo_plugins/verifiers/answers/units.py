@@ -7,6 +7,7 @@ even where one could be converted into the other (``100 cm`` is not ``1 m``). Wh
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from saidpo_plugins.verifiers.answers.spelling import DOLLAR
 
@@ -68,6 +69,9 @@ _SHORT = (
 _ONE_UNIT = r"(?:\\text\{[^{}\d]{1,40}\}|°(?: ?[CFK]\b)?|[€£¥₹¢]|[A-Za-z]+\.?)(?:\^(?:\d|\{-?\d\}))?"
 _UNIT = rf"{_ONE_UNIT}(?:(?: ?[*/] ?| ){_ONE_UNIT}){{0,5}}"
 _MEASURE = re.compile(rf"(.*?[\d\])}}π.!%])(?:\\text\{{ ?\}})?( ?)({_UNIT})")
+_ANGLE = re.compile(r"sin|cos|tan|cot|sec|csc")
+_COMPOUND = re.compile(rf"(?:\d+(?:\.\d+)? ?{_ONE_UNIT},? ?(?:and )?){{2,4}}")
+_PART = re.compile(rf"(\d+(?:\.\d+)?) ?({_ONE_UNIT})")
 _WORD = re.compile(r"\\text\{([^{}]*)\}|([A-Za-z]+\.?|[°€£¥₹¢/])|\^\{?(-?\d)\}?|(\*)")
 _NOT_UNITS = frozenset(
     "is are was were be not or and if but no than then maybe perhaps probably about approximately roughly around to for "
@@ -90,10 +94,25 @@ def split_unit(text: str) -> tuple[str, str, bool]:
     if measure is None:
         return text, "", True
     body, space, unit = measure.groups()
+    if unit.startswith("°") and _ANGLE.search(body):
+        return text, "", True  # the sine of so many degrees
     if not _is_unit(unit, bool(space)) or re.search(r"(?<![\\a-zA-Z])[A-Za-z]{2,}", _without_commands(body)):
         return text, "", True
     certain = "\\text" in unit or "°" in unit or not re.fullmatch(r"[A-Za-z](\^\{?\d\}?)?", unit)
     return body.strip(), unit_name(unit), certain
+
+
+def with_unit(text: str, unit: str) -> str:
+    """The number of ``text`` if it ends in this unit's one letter (``5m``), else ``text``."""
+    letter = re.fullmatch(r"(.*\d)([a-zA-Z])", text)
+    return letter[1] if unit and letter and unit_name(letter[2]) == unit else text
+
+
+def compound(text: str) -> tuple[tuple[Fraction, str], ...]:
+    """``5 ft 3 in`` as numbers with units; empty if it is no such thing."""
+    if not _COMPOUND.fullmatch(text):
+        return ()
+    return tuple((Fraction(number), unit_name(unit)) for number, unit in _PART.findall(text))
 
 
 def _without_commands(text: str) -> str:

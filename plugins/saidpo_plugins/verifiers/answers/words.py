@@ -24,6 +24,7 @@ _HEDGES = re.compile(
 _ROUGHLY = re.compile(r"^(?:\\text\{ ?)?(?:is )?(?:approximately|approx\.?|about|around|roughly|circa|≈|~|\\sim)(?: equal to)?(?: ?\})? ?")
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
 _UNITS += "eighteen nineteen"
+_YES_OR_NO = frozenset(("yes", "no", "true", "false", "but", "not", "maybe", "or", "and"))
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _NUMBERS = {word: value for value, word in enumerate(_UNITS.split())}
 _NUMBERS |= {word: 10 * value for value, word in enumerate(_TENS.split(), 2)}
@@ -34,7 +35,7 @@ _MEANINGS = {
     **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set"), "∅"),
     **dict.fromkeys(("no solution exists", "no solutions exist", "null set", "has no solution", "has no solutions"), "∅"),
     **dict.fromkeys(("there is no solution", "there are no solutions", "there are no real solutions"), "∅"),
-    **dict.fromkeys(("the empty set", "no such x", "{}", r"\{\}", r"\{ \}", "φ", "ϕ"), "∅"),
+    **dict.fromkeys(("none", "the empty set", "no such x", "{}", r"\{\}", r"\{ \}", "φ", "ϕ"), "∅"),
     **dict.fromkeys(("all real numbers", "all reals", "all real x", "the real numbers", "real numbers"), "ℝ"),
     **dict.fromkeys(("the set of all real numbers", "any real number", "every real number", "all real values"), "ℝ"),
     **dict.fromkeys(("all integers", "the integers", "integers"), "ℤ"),
@@ -125,7 +126,7 @@ def same_choice(gold: str, answer: str) -> bool | None:
 def choice(text: str) -> tuple[str, str]:
     """Letter and the rest of ``C) 42``; the letter is empty if there is none."""
     text = _OPTION.sub("", text, count=1)
-    text = re.sub(r"\\text\{ ?(\(?[A-Ja-j][.)]?\)?) ?\}", r"\1 ", text, count=1).strip()
+    text = re.sub(r"\\text\{ ?(\(?[A-Ja-j][.:)]?\)?:?) ?\}", r"\1 ", text, count=1).strip()
     match = _CHOICE.fullmatch(text)
     if not match:
         lower = re.fullmatch(r"([a-j])[.)]?", text)
@@ -144,6 +145,9 @@ def same_words(gold: str, answer: str) -> bool | None:
     if not (is_prose(gold) or is_prose(answer)):
         return None
     left, right = (re.sub(r"^(?:the|an?) ", "", plain(text)) for text in (gold, answer))
+    said, _, why = right.partition(" ")
+    if left in _YES_OR_NO and said == left and not _YES_OR_NO & set(why.split()):
+        return True
     if left == right or left.replace(" ", "") == right.replace(" ", ""):
         return True
     if is_prose(gold) and is_prose(answer):

@@ -1,0 +1,81 @@
+"""What equations and inequalities say: a value with its name (``x = 5``), a value said several times, a condition."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from saidpo_plugins.verifiers.answers import words
+from saidpo_plugins.verifiers.answers.expressions import Node, read
+from saidpo_plugins.verifiers.answers.numbers import rational
+from saidpo_plugins.verifiers.answers.single import value_of
+from saidpo_plugins.verifiers.answers.structure import Form
+
+_LABEL = re.compile(
+    r"(?:[a-zA-Z]|\\[a-zA-Z]+|(?:m ?)?(?:∠|\\angle|\\triangle) ?[A-Z]{1,3}|[A-Z]{2}|(?:\\text\{)?[a-zA-Z ]{2,40}\}?)'{0,2}"
+    r"(?:_\{?[\w,]{1,8}\}?)?(?:\^\{-1\})?(?:\([a-zA-Z](?:,[a-zA-Z])*\))?|\([a-zA-Z](?:,[a-zA-Z])+\)"
+)
+_FUNCTION = re.compile(r".+\([a-zA-Z](?:,[a-zA-Z])*\)")
+_TURN = str.maketrans("<>≤≥", "><≥≤")
+_DECIMAL = re.compile(r"-?\d+(?:\.(\d{1,50}))?")
+_ROUNDING = Fraction(1, 10**12)  # irrational values are rounded when they are compared
+
+
+def assignment(form: Form) -> tuple[str, Form] | None:
+    """Name and value of ``x = 5``, ``f(x) = 2x``, ``Area = 25``, ``(x,y) = (1,2)``."""
+    if form.kind != "relation" or form.signs != "=":
+        return None
+    label, value = form.items[0].text, form.items[1]
+    if _LABEL.fullmatch(label) and label not in ("e", "i") and rational(label) is None:
+        return label, value
+    return None
+
+
+def same_label(left: str, right: str) -> bool:
+    """``f(x)`` and ``g(x)`` are both only names of the function that is asked for; ``x`` and ``y`` are not."""
+    functions = _FUNCTION.fullmatch(left) and _FUNCTION.fullmatch(right)
+    return bool(functions) or words.plain(left) == words.plain(right)
+
+
+def is_variable(label: str) -> bool:
+    return len(label) == 1
+
+
+def chain(form: Form) -> list[Form]:
+    """The parts of ``x = 2+3 = 5``, ``12+5 = 17``, ``\\sqrt2 ≈ 1.41`` that say a value; empty if it is no chain."""
+    if form.kind != "relation" or not set(form.signs) <= {"=", "≈"}:
+        return []
+    if form.signs == "=" and any(value_of(item.text) is None for item in form.items):
+        return []
+    items = list(form.items)
+    if _LABEL.fullmatch(items[0].text) and form.signs[0] == "=":
+        items = items[1:]
+    return items if len(items) > 1 else []
+
+
+def is_one_value(form: Form) -> bool:
+    """Whether the parts of a chain say one number; after ``≈`` a decimal fraction may be rounded in its last place."""
+    parts = chain(form)
+    for sign, left, right in zip(form.signs[1 - len(parts) :], parts, parts[1:], strict=True):
+        values = (value_of(left.text), value_of(right.text))
+        if values[0] is None or values[1] is None:
+            continue
+        if abs(values[0] - values[1]) > (_last_place(right.text) if sign == "≈" else abs(values[0]) * _ROUNDING):
+            return False
+    return True
+
+
+def _last_place(text: str) -> Fraction:
+    decimal = _DECIMAL.match(text)
+    return Fraction(1, 10 ** len(decimal[1] or "")) if decimal else _ROUNDING
+
+
+def difference(form: Form) -> Node:
+    """Left side minus right side of an equation."""
+    left, right = (read(item.text) for item in form.items)
+    return ("+", left, ("*", ("num", Fraction(-1)), right))
+
+
+def turned(form: Form) -> Form:
+    """``3 < x`` as ``x > 3``."""
+    return Form("relation", form.text, form.items[::-1], form.signs[::-1].translate(_TURN))
