@@ -156,7 +156,11 @@ def _no_answer(gold: str) -> Verdict:
 
 def _exact_verdict(gold: str, answer: str) -> Verdict | None:
     shown = answer if len(answer) <= _SHOWN else answer[:_SHOWN] + "..."
-    equal = compare(gold, answer)
+    try:
+        equal = compare(gold, answer)
+    except Exception as error:  # a fault of ours: shown and counted, but no response can stop a run
+        reason = f"the comparison failed: {type(error).__name__}: {error}"
+        return Verdict(outcome="unverifiable", extracted=shown, reason=reason[:300])
     if equal is True:
         return Verdict(outcome="right", extracted=shown)
     if not is_readable(gold):

@@ -56,7 +56,8 @@ def chain(form: Form) -> list[Form]:
 def is_one_value(form: Form) -> bool:
     """Whether the parts of a chain say one number; after ``≈`` a decimal fraction may be rounded in its last place."""
     parts = chain(form)
-    for sign, left, right in zip(form.signs[1 - len(parts) :], parts, parts[1:], strict=True):
+    signs = form.signs[len(form) - len(parts) :]
+    for sign, left, right in zip(signs, parts, parts[1:], strict=bool(parts)):
         values = (value_of(left.text), value_of(right.text))
         if values[0] is None or values[1] is None:
             continue
