@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 from saidpo_plugins.verifiers.answers import words
 from saidpo_plugins.verifiers.answers.expressions import Node, read
@@ -56,8 +57,8 @@ def chain(form: Form) -> list[Form]:
 def is_one_value(form: Form) -> bool:
     """Whether the parts of a chain say one number; after ``≈`` a decimal fraction may be rounded in its last place."""
     parts = chain(form)
-    signs = form.signs[len(form) - len(parts) :]
-    for sign, left, right in zip(signs, parts, parts[1:], strict=bool(parts)):
+    signs = form.signs[len(form) - len(parts) :]  # without that after a name in front
+    for sign, (left, right) in zip(signs, pairwise(parts), strict=False):
         values = (value_of(left.text), value_of(right.text))
         if values[0] is None or values[1] is None:
             continue
