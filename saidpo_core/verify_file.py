@@ -278,7 +278,8 @@ class _Progress:
 
     def add(self, verdicts: Sequence[Verdict]) -> None:
         self.counts.update(verdict.outcome for verdict in verdicts)
-        self._reasons.update(v.reason for v in verdicts if v.outcome == "unverifiable" and not v.reason[:5] == "line ")
+        unverifiable = (verdict.reason for verdict in verdicts if verdict.outcome == "unverifiable")
+        self._reasons.update("lines that cannot be read" if r.startswith("line ") else r for r in unverifiable)
         if self._live:
             click.echo(f"\r\033[K{self._summary()}", nl=False, err=True)
 

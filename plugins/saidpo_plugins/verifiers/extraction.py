@@ -16,32 +16,43 @@ from collections.abc import Iterable
 
 from saidpo_plugins.verifiers.thinking import outside_thinking
 
+__all__ = ["extract", "marked", "outside_thinking"]
+
 _SCAN = re.compile(r"\\(?:boxed|fbox)[ \t\n]{0,8}\{|\\.|[{}]", re.DOTALL)
+_IS = r"is|are|would be|will be|must be|should be|equals"
 _MARK = re.compile(
     r"\b(?:answers?|ans|(?:correct|right|best) (?:option|choice))\b[*_`\"')}]{0,4}"
     r"(?:[ \t]{1,4}(?:to|for|of) [^.:\n=]{1,80}?)?"
-    r"(?:[ \t]{1,4}(?:is|are|would be|will be|must be|should be|equals)\b(?![ \t]+not\b)[*_`\"']{0,4}[ \t]{0,4}:?|[ \t]{0,4}[:=：])"
+    rf"(?:[ \t]{{1,4}}(?:{_IS})\b(?![ \t]+not\b)[*_`\"']{{0,4}}[ \t]{{0,4}}:?|[ \t]{{0,4}}[:=：])"
     r"|答案(?:是|为|：|:)[：:]?",
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)")
-_HEADING = re.compile(r"[ \t]*(?:\*\*)?(?:\d{1,3}[.):]|[^\W\d_]{2,})")
+_HEADING = re.compile(r"[ \t]*(?:\*\*)?(?:\d{1,3}[.):][ \t]+\S|[^\W\d_]{2,})")
 _FILLER = re.compile(
-    r"(?:[ \t]*(?:therefore|thus|simply|just|then|clearly|indeed|hence|given by|equal to|now|also|as follows|below)\b,?)+[ \t]*:?",
+    r"(?:[ \t]*(?:therefore|thus|simply|just|then|clearly|indeed|hence|given by|equal to|also|as follows|below)\b,?)+"
+    r"[ \t]*:?",
     re.IGNORECASE,
 )
+_BETWEEN = re.compile(r"[\s*_:：`}\"'>]*")
 _PHRASE = re.compile(r"^[*_ ]*(?:the )?(?:final )?answer(?: is)?[*_ ]*:?[*_ ]*", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<![ .(][a-zA-Z])(?<!\bsq)(?<!\bapprox)[.!?](?=[ \t]+[A-Z\\$*\"“(])|。")
 _REASON = re.compile(
-    r"[,;]?[ \t]*(?:\(|—|–|--)?[ \t]*\b(?:because|since|which (?:is|means|gives|was|are)|as (?:required|desired|needed|expected|we|it|the)|"
-    r"so (?:we|the|that|it|this)|hence|therefore|thus|based on|after|according to|i hope|by (?:the|using))\b.*",
+    r"[,;]?[ \t]*(?:\(|—|–|--)?[ \t]*\b(?:because|since|which (?:is|means|gives|was|are)|"
+    r"as (?:required|desired|needed|expected|we|it|the)|so (?:we|the|that|it|this)|hence|therefore|thus|based on|after|"
+    r"according to|i hope|by (?:the|using))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
 _DISPLAYS = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("$", "$"))
 _WRAPPERS = (("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"), (r"\(", r"\)"), (r"\[", r"\]"))
+_PROSE = re.compile(r"(?<![\\a-zA-Z])[A-Za-z]{2,}")
+_LATEX_WORDS = re.compile(r"\\(?:text|mathrm|begin|end|operatorname)\s?\{[^{}]*\}")
+_NAME = re.compile(r"[\s$\\(\[*]*(?:\\?[a-zA-Z]+|[a-zA-Z]\([a-zA-Z]\)|[a-zA-Z]_\{?\w+\}?)\s*")
 _BARE_LIMIT = 100
 _BARE_WORDS = 3
 _LENGTH_LIMIT = 10_000
+_PHRASE_REACH = 200_000
+"""So far from the end of a text a phrase is looked for; a box has no such limit."""
 
 
 def extract(response: str) -> str | None:
@@ -67,7 +78,7 @@ def marked(text: str, lines: int = 1) -> tuple[bool, str | None]:
     hashes = _after_hashes(text)
     if hashes >= 0:
         return True, _clean(_PHRASE.sub("", _taken(text, hashes, lines)))
-    mark = _last(_MARK.finditer(text))
+    mark = _last(_MARK.finditer(text, max(0, len(text) - _PHRASE_REACH)))
     if mark is None:
         return False, None
     answer = _taken(text, _skip(text, mark.end()), lines)
@@ -81,8 +92,8 @@ def _last_box(text: str) -> tuple[bool, str | None]:
     found, last = False, None
     for brace in _SCAN.finditer(text):
         sign = brace.group()
-        if sign == "{" or sign[-1] == "{" and len(sign) > 2:
-            is_box = len(sign) > 2
+        is_box = len(sign) > 2
+        if sign == "{" or is_box:
             boxes.append(brace.end() if is_box else -1)
             open_boxes += is_box
         elif sign == "}" and boxes:
@@ -99,10 +110,11 @@ def _last_box(text: str) -> tuple[bool, str | None]:
 def _after_hashes(text: str) -> int:
     """Where the answer after the last ``####`` starts, -1 if there is none: ``#### Step 2`` is a heading."""
     place = -1
+    end = len(text.rstrip())
     for mark in _HASHES.finditer(text):
-        line_end = text.find("\n", mark.end())
-        heading = _HEADING.match(text, mark.end(), len(text) if line_end < 0 else line_end)
-        if heading and line_end >= 0 and text[line_end:].strip():
+        line_end = text.find("\n", mark.end(), end)
+        heading = _HEADING.match(text, mark.end(), end if line_end < 0 else line_end)
+        if heading and line_end >= 0:
             if _PHRASE.fullmatch(text[mark.end() : line_end].strip()):
                 place = line_end
             continue
@@ -112,13 +124,11 @@ def _after_hashes(text: str) -> int:
 
 def _skip(text: str, start: int) -> int:
     """Past what stands between "answer is" and the answer: spaces, colons, stars, a line break."""
-    match = re.compile(r"[\s*_:：`}\"'>]*").match(text, start)
-    place = match.end() if match else start
-    filler = _FILLER.match(text, place)
-    if filler:
-        place = filler.end()
-    match = re.compile(r"[\s*_:：]*").match(text, place)
-    return match.end() if match else place
+    place = start
+    for between in (_BETWEEN, _FILLER, _BETWEEN):
+        match = between.match(text, place)
+        place = match.end() if match else place
+    return place
 
 
 def _taken(text: str, start: int, lines: int) -> str:
@@ -127,11 +137,10 @@ def _taken(text: str, start: int, lines: int) -> str:
     if lines > 1:
         return "\n".join(piece.split("\n", lines)[:lines])
     for opening, closing in _DISPLAYS:
-        if piece.startswith(opening):
-            end = piece.find(closing, len(opening))
-            if end >= 0:
-                rest = piece[end + len(closing) :].partition("\n")[0]
-                return piece[len(opening) : end].strip().replace("\n", " ") + " " + rest if "\n" in piece[:end] else piece[: end + len(closing)] + rest
+        end = piece.find(closing, len(opening)) if piece.startswith(opening) else -1
+        if end >= 0:
+            end += len(closing)
+            return piece[:end].replace("\n", " ") + piece[end:].partition("\n")[0]
     return piece.partition("\n")[0]
 
 
@@ -151,11 +160,11 @@ def _bare(text: str) -> str | None:
     formula = line.startswith(("\\[", "$$", "\\begin")) and line.endswith(("\\]", "$$", "}"))
     if not line or len(line) > _BARE_LIMIT * (3 if formula else 1) or ("\n" in line and not formula):
         return None
-    words = re.findall(r"(?<![\\a-zA-Z])[A-Za-z]{2,}", re.sub(r"\\(?:text|mathrm|begin|end|operatorname)\s?\{[^{}]*\}", "", line))
+    words = _PROSE.findall(_LATEX_WORDS.sub("", line))
     if len(words) > _BARE_WORDS and not _is_list_of_words(line):
         return None
     left, equals, _ = line.partition("=")
-    if equals and re.fullmatch(r"[\s$\\(\[*]*(?:\\?[a-zA-Z]+|[a-zA-Z]\([a-zA-Z]\)|[a-zA-Z]_\{?\w+\}?)\s*", left) is None:
+    if equals and _NAME.fullmatch(left) is None:
         return None
     return _clean(line)
 
@@ -189,5 +198,9 @@ def _clean(answer: str | None) -> str | None:
             answer = answer.removesuffix(mark).removeprefix(mark) if answer.count(mark) == 1 else answer
         if answer.startswith(("\\boxed{", "\\fbox{", "\\boxed {", "\\fbox {")) and answer.endswith("}"):
             answer = answer[answer.index("{") + 1 : -1]
-    answer = _PHRASE.sub("", answer, count=1) if answer[:20].lower().startswith(("the answer", "answer", "final answer")) else answer
+    answer = (
+        _PHRASE.sub("", answer, count=1)
+        if answer[:20].lower().startswith(("the answer", "answer", "final answer"))
+        else answer
+    )
     return answer.strip() or None

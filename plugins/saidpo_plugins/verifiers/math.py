@@ -25,7 +25,8 @@ from saidpo_core import Component, Problem, SaidpoError, Trial, Verdict, Verifie
 from saidpo_plugins.verifiers import symbolic
 from saidpo_plugins.verifiers.answers.compare import LENGTH_LIMIT, compare, is_readable
 from saidpo_plugins.verifiers.extraction import extract, marked
-from saidpo_plugins.verifiers.workers import Reply, WorkerPool
+from saidpo_plugins.verifiers.nursery import Reply
+from saidpo_plugins.verifiers.workers import WorkerPool
 
 _SELF_TEST: tuple[tuple[str, str, str], ...] = (
     ("42", "6 * 7 = 42, so the answer is \\boxed{42}.", "right"),
@@ -179,9 +180,7 @@ def _symbolic_verdict(answer: str, reply: Reply) -> Verdict:
     if reply.value == "gold unreadable":
         reason = "gold answer cannot be read"
         return Verdict(outcome="unverifiable", extracted=answer, reason=reason, seconds=reply.seconds)
-    return Verdict(
-        outcome="right" if reply.value == "equal" else "wrong", extracted=answer, seconds=reply.seconds
-    )
+    return Verdict(outcome="right" if reply.value == "equal" else "wrong", extracted=answer, seconds=reply.seconds)
 
 
 @contextmanager

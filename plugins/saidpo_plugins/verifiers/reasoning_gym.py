@@ -21,8 +21,9 @@ from typing import Any, Literal
 from saidpo_core import Component, MissingExtra, Problem, Verdict, Verifier, hookimpl, option
 from saidpo_plugins.common.reasoning_gym import RUNS_ANSWERS
 from saidpo_plugins.verifiers.extraction import marked
+from saidpo_plugins.verifiers.nursery import Reply
 from saidpo_plugins.verifiers.thinking import outside_thinking
-from saidpo_plugins.verifiers.workers import Reply, WorkerPool
+from saidpo_plugins.verifiers.workers import WorkerPool
 
 _ENTRY = {"question": "State the final answer to: 2 + 3 =", "answer": "5", "metadata": {"source_dataset": "chain_sum"}}
 _CHECKS = ((["chain_sum", "+5.0", _ENTRY], 1.0), (["chain_sum", "6", _ENTRY], 0.0))

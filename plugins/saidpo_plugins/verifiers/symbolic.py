@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from saidpo_plugins.verifiers.answers import pairs
 from saidpo_plugins.verifiers.answers.compare import compare
 from saidpo_plugins.verifiers.answers.spelling import normalise
 from saidpo_plugins.verifiers.answers.units import split_unit, units_agree
@@ -25,12 +26,11 @@ CHECKS = (
     (["\\sqrt{2}+\\int_0^1 10^{-7} dx", "\\sqrt{2}+\\int_0^1 2\\cdot10^{-7} dx"], "unequal"),
     (["\\frac{1", "1"], "gold unreadable"),
 )
-_LATEX = {
-    **{"∞": "\\infty ", "π": "\\pi ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ", "∪": "\\cup ", "∩": "\\cap "},
-    **{"∖": "\\setminus ", "∈": "\\in ", "±": "\\pm ", "∅": "\\emptyset ", "ℝ": "\\mathbb{R}", "ℤ": "\\mathbb{Z}"},
-    **{"ℕ": "\\mathbb{N}", "ℚ": "\\mathbb{Q}", "ℂ": "\\mathbb{C}", "*": "\\cdot ", "≈": "\\approx ", "°": "^{\\circ}"},
-}
-_TO_LATEX = str.maketrans(_LATEX)
+_LATEX = pairs(
+    r"∞ \infty π \pi ≤ \le ≥ \ge ≠ \ne ∪ \cup ∩ \cap ∖ \setminus ∈ \in ± \pm ∅ \emptyset ≈ \approx * \cdot "
+    r"ℝ \mathbb{R} ℤ \mathbb{Z} ℕ \mathbb{N} ℚ \mathbb{Q} ℂ \mathbb{C} ° ^{\circ}"
+)
+_TO_LATEX = str.maketrans({sign: f"{command} " for sign, command in _LATEX.items()})
 _NAMED = re.compile(r"\\text\{(gcd|lcm|max|min|det)\}")
 _PLAIN_NUMBER = re.compile(r"[\d.]{1,1100}(?:[eE][-+]?\d{1,6})?")
 

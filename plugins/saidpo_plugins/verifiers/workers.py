@@ -11,38 +11,17 @@ Safe to use from several threads, which wait for each other, and after a fork, w
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any
 
 from saidpo_core import SaidpoError
-
-_START_SECONDS = 120.0
-_BOOT = (
-    "import sys; sys.path[:] = sys.argv[5:];"
-    "from saidpo_plugins.verifiers.worker_process import nursery; nursery(*sys.argv[1:5])"
-)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What became of a request: the function's value, or why there is none."""
-
-    value: Any = None
-    problem: str = ""
-    """``timeout``, ``worker crashed``, ``out of memory`` or what the function raised; empty if all went well."""
-    seconds: float = 0.0
-    """How long the worker took."""
+from saidpo_plugins.verifiers.nursery import Nursery, Reply, Worker
 
 
 class WorkerPool:
@@ -119,8 +98,8 @@ class WorkerPool:
     def _clear(self) -> None:
         self._owner = os.getpid()
         self._lock = threading.Lock()
-        self._nursery: _Nursery | None = None
-        self._workers: list[_Worker] = []
+        self._nursery: Nursery | None = None
+        self._workers: list[Worker] = []
 
     def _staff(self, count: int) -> None:
         """Have at least ``count`` live workers."""
@@ -128,7 +107,7 @@ class WorkerPool:
             self._remove(worker)
         while len(self._workers) < count:
             if self._nursery is None:
-                self._nursery = _Nursery(*self._arguments, [request for request, _ in self._checks])
+                self._nursery = Nursery(*self._arguments, [request for request, _ in self._checks])
                 try:
                     self._workers.append(self._nursery.fork())
                 except OSError as error:
@@ -142,7 +121,7 @@ class WorkerPool:
                         return
                     self._end_all()
 
-    def _remove(self, worker: _Worker) -> None:
+    def _remove(self, worker: Worker) -> None:
         self._workers.remove(worker)
         worker.close()
         if self._nursery is not None:
@@ -190,14 +169,14 @@ class Session:
                 worker.send(task, self._requests[task], pool._timeout)
                 busy.append(worker)
         for worker in _finished(busy, wait):
-            task = worker.task
-            assert task is not None
-            self._replies[task] = worker.take_reply()
+            done = worker.task  # taking its reply makes it free
+            assert done is not None
+            self._replies[done] = worker.take_reply()
             if not worker.alive:
                 pool._remove(worker)
 
 
-def _finished(busy: list[_Worker], wait: bool) -> list[_Worker]:
+def _finished(busy: list[Worker], wait: bool) -> list[Worker]:
     """Workers whose task is over: answered, crashed or out of time."""
     with selectors.DefaultSelector() as selector:
         for worker in busy:
@@ -206,138 +185,3 @@ def _finished(busy: list[_Worker], wait: bool) -> list[_Worker]:
         for key, _ in selector.select(max(left, 0.0) if wait else 0):
             key.data.receive()
     return [worker for worker in busy if worker.done or time.monotonic() >= worker.deadline]
-
-
-class _Nursery:
-    """The process that forks workers, and the channel to it."""
-
-    def __init__(self, module: str, name: str, memory_mb: int, warm_up: Sequence[Any]) -> None:
-        self._channel, theirs = socket.socketpair()
-        paths = [path or os.getcwd() for path in sys.path]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        arguments = (str(theirs.fileno()), module, name, str(memory_mb))
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _BOOT, *arguments, *paths],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-                pass_fds=(theirs.fileno(),),
-            )
-        except OSError as error:
-            raise SaidpoError(f"cannot start a verifier's worker process: {error}") from error
-        finally:
-            theirs.close()
-        self._channel.settimeout(_START_SECONDS)
-        self._answers = self._channel.makefile("rb")
-        try:
-            self._tell({"warm_up": list(warm_up)})
-            problem = self._answer().get("problem", "")
-        except (OSError, ValueError):
-            problem = "it ended at once, or did not start in time"
-        if problem:
-            self.close()
-            raise SaidpoError(f"the verifier's worker process does not work: {problem}")
-
-    def fork(self) -> _Worker:
-        """A new worker. Raises ``OSError`` if the nursery is gone."""
-        ours, theirs = socket.socketpair()
-        try:
-            self._tell({"fork": True})
-            socket.send_fds(self._channel, [b"."], [theirs.fileno()])
-            return _Worker(int(self._answer()["pid"]), ours)
-        except (OSError, ValueError, KeyError) as error:
-            ours.close()
-            raise OSError("the nursery is gone") from error
-        finally:
-            theirs.close()
-
-    def end(self, pid: int) -> None:
-        """Kill a worker, if it lives, and clear it away."""
-        with suppress(OSError, ValueError):
-            self._tell({"end": pid})
-            self._answer()
-
-    def close(self) -> None:
-        self._channel.close()
-        self._answers.close()
-        self._process.kill()
-        self._process.wait()
-
-    def _tell(self, message: Any) -> None:
-        self._channel.sendall(json.dumps(message).encode() + b"\n")
-
-    def _answer(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self._answers.readline())
-        return answer
-
-
-class _Worker:
-    """One worker, its task and its deadline."""
-
-    def __init__(self, pid: int, channel: socket.socket) -> None:
-        self.pid, self.channel = pid, channel
-        self.task: int | None = None
-        self.alive = True
-        self._received = b""
-        self._sent = self.deadline = 0.0
-        channel.setblocking(True)
-
-    @property
-    def done(self) -> bool:
-        return not self.alive or self._received.endswith(b"\n")
-
-    def send(self, task: int, request: Any, seconds: float) -> None:
-        self.task, self._received = task, b""
-        self._sent = time.monotonic()
-        self.deadline = self._sent + seconds
-        message = json.dumps({"seconds": seconds, "request": request}).encode() + b"\n"
-        with suppress(OSError):  # then its end shows when the reply is read
-            self.channel.sendall(message)
-
-    def receive(self) -> None:
-        try:
-            chunk = self.channel.recv(65536)
-        except OSError:
-            chunk = b""
-        self._received += chunk
-        self.alive = bool(chunk)
-
-    def take_reply(self) -> Reply:
-        """The reply to the task, which is over; a worker that still owes one is no longer of use."""
-        self.task = None
-        if self._received.endswith(b"\n"):
-            return Reply(**json.loads(self._received))
-        seconds = time.monotonic() - self._sent
-        crashed, self.alive = not self.alive, False
-        return Reply(problem="worker crashed" if crashed else "timeout", seconds=seconds)
-
-    def check(self, checks: Sequence[tuple[Any, Any]]) -> None:
-        """Put ``checks`` to it."""
-        for request, due in checks:
-            self.send(0, request, _START_SECONDS)
-            with selectors.DefaultSelector() as selector:
-                selector.register(self.channel, selectors.EVENT_READ)
-                while not self.done and selector.select(max(self.deadline - time.monotonic(), 0.0)):
-                    self.receive()
-            reply = self.take_reply()
-            if reply.problem:
-                raise SaidpoError(f"the verifier's worker process does not work: {reply.problem}")
-            if reply.value != due:
-                raise SaidpoError(f"the verifier's worker judges {request} as {reply.value!r}, not as {due!r}")
-
-    def has_ended(self) -> bool:
-        """Whether an idle worker is gone: its end of the channel is closed."""
-        self.channel.setblocking(False)
-        try:
-            return self.channel.recv(1) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        finally:
-            self.channel.setblocking(True)
-
-    def close(self) -> None:
-        self.channel.close()

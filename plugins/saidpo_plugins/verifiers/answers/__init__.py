@@ -12,3 +12,16 @@
 
 All of this is **ours**; the policy is in ``docs/verifying.md``. Nothing here takes long, whatever the text.
 """
+
+from __future__ import annotations
+
+
+def names(text: str) -> frozenset[str]:
+    """The words of ``text``, for tables."""
+    return frozenset(text.split())
+
+
+def pairs(text: str) -> dict[str, str]:
+    """Each first word of ``text`` with the one after it, for tables."""
+    items = iter(text.split())
+    return dict(zip(items, items, strict=True))

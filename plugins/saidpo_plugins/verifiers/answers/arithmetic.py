@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from saidpo_plugins.verifiers.answers import pairs
 from saidpo_plugins.verifiers.answers.numbers import BITS_LIMIT
 
 _GUARD_DIGITS = 15
@@ -35,10 +36,9 @@ class Huge:
     sign: int
 
 
-_FUNCTIONS = {
-    **{"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot", "arsinh": "asinh", "arcosh": "acosh"},
-    **{"artanh": "atanh", "abs": "fabs", "sgn": "sign"},
-}
+_FUNCTIONS = pairs(
+    "arcsin asin arccos acos arctan atan arccot acot arsinh asinh arcosh acosh artanh atanh abs fabs sgn sign"
+)
 _EXACT: dict[str, Callable[[Fraction], int | Fraction]] = {
     "abs": abs,
     "floor": math.floor,

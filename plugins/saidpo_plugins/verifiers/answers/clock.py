@@ -1,20 +1,21 @@
-"""Times of day and dates: ``3:30 pm`` is ``15:30``, ``July 4, 1776`` is ``4 July 1776``. Neither is a ratio or a sum."""
+"""Times of day and dates: ``3:30 pm`` is ``15:30``, ``July 4, 1776`` is ``4 July 1776``."""
 
 from __future__ import annotations
 
 import re
 
-_TIME = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))? ?(?:\\text\{)? ?([ap])\.? ?m\b\.?\}?|(\d{1,2}):(\d{2})", re.IGNORECASE)
-_MONTHS = {
-    name: number
-    for number, names in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
-    for name in (names,)
-}
-_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_TIME = re.compile(
+    r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))? ?(?:\\text\{)? ?([ap])\.? ?m\b\.?\}?|(\d{1,2}):(\d{2})", re.IGNORECASE
+)
+_NAMES = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_MONTHS = {name: month for month, name in enumerate(re.split(r"\|", _NAMES), 1)}
+_MONTH = rf"({_NAMES})[a-z]*\.?"
 _DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
 _DATES = (
     re.compile(rf"{_MONTH} {_DAY}(?:,? (\d{{4}}))?", re.IGNORECASE),
-    re.compile(rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<month>{_MONTH})(?:,? (?P<year>\d{{4}}))?", re.IGNORECASE),
+    re.compile(
+        rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<month>{_MONTH})(?:,? (?P<year>\d{{4}}))?", re.IGNORECASE
+    ),
     re.compile(r"(?P<year>\d{4})-(?P<number>\d{2})-(?P<day>\d{2})"),
 )
 
@@ -26,15 +27,14 @@ def same_time(gold: str, answer: str) -> bool | None:
         return left[:2] == right[:2] and (not left[2] or not right[2] or left[2] == right[2])
     if left or right:
         return None
-    times = (time(gold), time(answer))
-    if times[0] is None or times[1] is None or not (times[0][2] or times[1][2]):
+    one, two = time(gold), time(answer)
+    if one is None or two is None or not (one[2] or two[2]):
         return None  # without am or pm both may be ratios
-    (hours, minutes, half), (other_hours, other_minutes, other_half) = times
-    if half and other_half:
-        return (hours, minutes, half) == (other_hours, other_minutes, other_half)
-    exact = _minutes(*times[0] if half else times[1])
-    plain = times[1] if half else times[0]
-    return exact == plain[0] * 60 + plain[1] or (hours % 12, minutes) == (other_hours % 12, other_minutes) and plain[0] <= 12
+    if one[2] and two[2]:
+        return one == two
+    said, plain = (one, two) if one[2] else (two, one)
+    same_hand = (said[0] % 12, said[1]) == (plain[0] % 12, plain[1])
+    return _minutes(*said) == plain[0] * 60 + plain[1] or (same_hand and plain[0] <= 12)
 
 
 def time(text: str) -> tuple[int, int, str] | None:

@@ -119,10 +119,8 @@ class _Comparison:
         left, right = as_reals(gold), as_reals(answer)
         if left is not None and right is not None:
             return same_reals(left, right)
-        for one, other in ((gold, answer), (answer, gold)):
-            if one.kind == "one" and other.kind in ("list", "set", "tuple", "matrix", "relation") and not other.signs == "|":
-                if is_value(one.text) or words.is_prose(one.text):
-                    return False
+        if any(_are_unlike(*pair) for pair in ((gold, answer), (answer, gold))):
+            return False
         if gold.kind == answer.kind == "union" and set(gold.signs + answer.signs) == {"∪"}:
             return self.unordered(gold.items, answer.items) or None
         return self.ask(gold.text, answer.text)
@@ -231,6 +229,13 @@ class _Comparison:
             if form.signs == gold.signs and self.ordered(gold.items, form.items):
                 return True
         return self.ask(gold.text, answer.text)
+
+
+def _are_unlike(one: Form, other: Form) -> bool:
+    """A number, a term or a word beside a list, a pair, a matrix (but a determinant is a number), a condition."""
+    if one.kind != "one" or other.kind not in ("list", "set", "tuple", "matrix", "relation") or other.signs == "|":
+        return False
+    return is_value(one.text) or words.is_prose(one.text)
 
 
 def _all(decisions: Iterable[Decision]) -> Decision:

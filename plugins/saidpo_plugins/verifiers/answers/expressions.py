@@ -11,76 +11,37 @@ the usual constants, ``2\\frac{1}{2}`` is 2.5.
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from typing import Any
 
+from saidpo_plugins.verifiers.answers import pairs
+from saidpo_plugins.verifiers.answers.tokens import (
+    FUNCTIONS,
+    GREEK,
+    GREEK_SIGNS,
+    INVERSE,
+    RENAMED,
+    Unreadable,
+    tokens_of,
+)
+
+__all__ = ["Node", "Unreadable", "read"]
+
 Node = tuple[Any, ...]
 
+
 _DEPTH_LIMIT = 50
-_TOKEN_LIMIT = 400
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)"
-    r"|\\(?P<command>[a-zA-Z]+|[{}|])|(?P<word>[a-zA-Z]+)|(?P<greek>[Ͱ-Ͽ∞])|(?P<sign>[-+*/^_!%°|()\[\]{}'⌊⌋⌈⌉])|(?P<other>\S))"
-)
-_FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth arsinh arcosh artanh ln exp abs floor ceil "
-    "sqrt cbrt log sgn asin acos atan arcsinh arccosh arctanh asinh acosh atanh lg lb".split()
-)
-_RENAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log", "ceiling": "ceil"}
-_RENAMED |= {form: "ar" + form[-4:] for form in "arcsinh arccosh arctanh asinh acosh atanh".split()}
-_INVERSE = {name: "arc" + name for name in ("sin", "cos", "tan", "cot")}
-_INVERSE |= {name: "ar" + name for name in ("sinh", "cosh", "tanh")}
-_GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma tau "
-    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega hbar".split()
-)
-_GREEK_SIGNS = dict(zip("αβγδεζηθικλμνξρστυφχψω", "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu "
-                        "xi rho sigma tau upsilon phi chi psi omega".split(), strict=True))
-_CLOSING = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "⌊": "⌋", "⌈": "⌉", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
-_WORDS = re.compile(rf"(?:{'|'.join(sorted(_FUNCTIONS, key=len, reverse=True))})(?![a-z])")
+_CLOSING = pairs("( ) [ ] { } \\{ \\} ⌊ ⌋ ⌈ ⌉ \\lfloor \\rfloor \\lceil \\rceil")
 ONE: Node = ("num", Fraction(1))
-
-
-class Unreadable(ValueError):
-    """The text is no term that is understood here."""
 
 
 def read(text: str) -> Node:
     """The term that a normalised ``text`` is."""
-    tokens = _tokens(text)
-    if len(tokens) > _TOKEN_LIMIT:
-        raise Unreadable("too long")
-    reader = _Reader(tokens)
+    reader = _Reader(tokens_of(text))
     node = reader.sum()
     if reader.token != "":
         raise Unreadable(reader.token)
     return node
-
-
-def _tokens(text: str) -> list[str]:
-    tokens: list[str] = []
-    for match in _TOKEN.finditer(text):
-        kind, found = match.lastgroup, match.group(match.lastgroup or 0)
-        if kind == "other":
-            raise Unreadable(found)
-        if kind == "command":
-            tokens.append("\\" + found)
-        elif kind == "word":
-            tokens += _letters(found)
-        else:
-            tokens.append(found.replace(",", "") if kind == "number" else found)
-    return tokens
-
-
-def _letters(word: str) -> list[str]:
-    """``sinx`` is sin x, ``xy`` is x y; a longer word is no product."""
-    name = _WORDS.match(word)
-    if name and (len(word) == name.end() or len(word) <= name.end() + 2):
-        return ["\\" + name[0], *word[name.end() :]]
-    if len(word) > 3:
-        raise Unreadable(word)
-    return list(word)
 
 
 class _Reader:
@@ -90,6 +51,7 @@ class _Reader:
         self.tokens = tokens
         self.place = 0
         self.depth = 0
+        self.in_bars = False
 
     @property
     def token(self) -> str:
@@ -113,10 +75,7 @@ class _Reader:
     def product(self) -> Node:
         node = self.signed()
         while self.token in ("*", "/"):
-            if self.take() == "*":
-                node = ("*", node, self.signed())
-            else:
-                node = self.quotient(node)
+            node = ("*", node, self.signed()) if self.take() == "*" else self.quotient(node)
         return node
 
     def quotient(self, above: Node) -> Node:
@@ -159,8 +118,6 @@ class _Reader:
         if token == "" or token in "+-*/^_!%°)]}'⌋⌉" or token in ("\\}", "\\rfloor", "\\rceil"):
             return False
         return token != "|" or not self.in_bars
-
-    in_bars = False
 
     def factor(self) -> Node:
         node = self.atom()
@@ -226,7 +183,7 @@ class _Reader:
             return self.command()
         if token in "+-*/^_!%°)]}'":
             raise Unreadable(token)
-        return self.symbol(_GREEK_SIGNS.get(self.take(), token))
+        return self.symbol(GREEK_SIGNS.get(self.take(), token))
 
     def number(self) -> Node:
         digits = self.take()
@@ -273,15 +230,15 @@ class _Reader:
             return ("choose", self.argument(), self.argument())
         if name == "sqrt":
             return self.root()
-        if name in _GREEK:
+        if name in GREEK:
             return self.symbol(name.removeprefix("var"))
         if name in ("text", "mathrm") and self.token == "{":
             node = self.group("{")
             if node[0] != "sym" or len(node[1]) > 1:
                 raise Unreadable("text")
             return node
-        name = _RENAMED.get(name, name)
-        if name in _FUNCTIONS or name.startswith("ar"):
+        name = RENAMED.get(name, name)
+        if name in FUNCTIONS or name.startswith("ar"):
             return self.function(name)
         raise Unreadable(name)
 
@@ -302,9 +259,9 @@ class _Reader:
             raise Unreadable("index")
         argument = self.function_argument()
         if power == _minus(ONE):
-            if name not in _INVERSE:
+            if name not in INVERSE:
                 raise Unreadable("power -1")
-            name, power = _INVERSE[name], None
+            name, power = INVERSE[name], None
         if name == "cbrt":
             node: Node = ("root", ("num", Fraction(3)), argument)
         elif name == "sqrt":
@@ -328,7 +285,7 @@ class _Reader:
             return self.group(self.token)
         negative = self.signs()
         factors = [self.factor()]
-        while self.starts_factor() and self.token.lstrip("\\") not in _FUNCTIONS and self.token != "(":
+        while self.starts_factor() and self.token.lstrip("\\") not in FUNCTIONS and self.token != "(":
             factors.append(self.factor())
         node = factors[0] if len(factors) == 1 else ("*", *factors)
         return _minus(node) if negative else node
@@ -339,4 +296,4 @@ def _minus(node: Node) -> Node:
 
 
 def _is_proper(node: Node) -> bool:
-    return node[0] == "/" and node[1][0] == "num" and node[2][0] == "num" and 0 <= node[1][1] < node[2][1]
+    return bool(node[0] == "/" and node[1][0] == node[2][0] == "num" and 0 <= node[1][1] < node[2][1])

@@ -1,8 +1,8 @@
 """Rational numbers in their spellings, exactly, by ``fractions.Fraction``: there is no tolerance (0.333 is not 1/3).
 
-``1,234`` ``-3/4`` ``\\frac{1}{2^{99}}`` ``3\\frac{1}{2}`` ``3 1/2`` ``1.5*10^{-7}`` ``2e-7`` ``0.\\overline{3}`` ``0.(3)``
-``0.333...`` ``50%``, and numbers in a base (``1010_{2}``), which equal those digits in the same base only. Texts are
-normalised ones (``spelling``). A number that is too large to be written out is none.
+``1,234`` ``-3/4`` ``\\frac{1}{2^{99}}`` ``3\\frac{1}{2}`` ``3 1/2`` ``1.5*10^{-7}`` ``2e-7`` ``0.\\overline{3}``
+``0.(3)`` ``0.333...`` ``50%``, and numbers in a base (``1010_{2}``), which equal those digits in the same base only.
+Texts are normalised ones (``spelling``). A number that is too large to be written out is none.
 """
 
 from __future__ import annotations
@@ -24,9 +24,15 @@ _ATOM = re.compile(
 _PART = r"([^{}]+(?:\{[^{}]*\}[^{}]*)?)"
 _FRACTION = re.compile(rf"\\frac\{{{_PART}\}}\{{{_PART}\}}")
 _MIXED = re.compile(r"(\d{1,100})(?: ?(\\frac\{\d{1,100}\}\{\d{1,100}\})| (\d{1,100}/\d{1,100}))")
-_BASE = re.compile(r"(?:\\text\{)?\(?((?=[A-Fa-f]*\d)[0-9A-Fa-f]+|[A-F]{2,}|[a-f]{2,}(?=\)?\}?_\{16\}))\)?\}?_ ?(?:([2-9]|1\d)|\{(?:\\text\{ ?)?([2-9]|1[0-6]|two|eight|ten)\}?\})")
+_IN_DIGITS = r"(?=[A-Fa-f]*\d)[0-9A-Fa-f]+|[A-F]{2,}|[a-f]{2,}(?=\)?\}?_\{16\})"
+_BASE = re.compile(
+    rf"(?:\\text\{{)?\(?({_IN_DIGITS})\)?\}}?_ ?"
+    r"(?:([2-9]|1\d)|\{(?:\\text\{ ?)?([2-9]|1[0-6]|two|eight|ten)\}?\})"
+)
 _PREFIXED = re.compile(r"0([xXbBoO])([0-9A-Fa-f]+)")
-_IN_WORDS = re.compile(r"\(?([0-9A-Fa-f]+)\)? (?:in )?(?:base ?[-_]?\{?(\d+)\}?|(binary|octal|hexadecimal|hex))", re.IGNORECASE)
+_IN_WORDS = re.compile(
+    r"\(?([0-9A-Fa-f]+)\)? (?:in )?(?:base ?[-_]?\{?(\d+)\}?|(binary|octal|hexadecimal|hex))", re.IGNORECASE
+)
 _BASE_NAMES = {"x": "16", "b": "2", "o": "8", "two": "2", "eight": "8", "ten": "10"}
 _BASE_NAMES |= {"binary": "2", "octal": "8", "hexadecimal": "16", "hex": "16"}
 

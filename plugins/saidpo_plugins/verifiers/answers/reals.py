@@ -72,10 +72,8 @@ def _united(form: Form) -> Reals | None:
         part = as_reals(item)
         if total is None or part is None:
             return None
-        if sign == "∪":
-            total = _joined([total, part])
-        else:
-            total = _met([total, _complement(part) if sign == "∖" else part])
+        part = _complement(part) if sign == "∖" else part
+        total = _joined([total, part]) if sign == "∪" else _met([total, part])
     return total
 
 

@@ -12,10 +12,9 @@ from saidpo_plugins.verifiers.answers.numbers import rational
 from saidpo_plugins.verifiers.answers.single import value_of
 from saidpo_plugins.verifiers.answers.structure import Form
 
-_LABEL = re.compile(
-    r"(?:[a-zA-Z]|\\[a-zA-Z]+|(?:m ?)?(?:∠|\\angle|\\triangle) ?[A-Z]{1,3}|[A-Z]{2}|(?:\\text\{)?[a-zA-Z ]{2,40}\}?)'{0,2}"
-    r"(?:_\{?[\w,]{1,8}\}?)?(?:\^\{-1\})?(?:\([a-zA-Z](?:,[a-zA-Z])*\))?|\([a-zA-Z](?:,[a-zA-Z])+\)"
-)
+_NAME = r"[a-zA-Z]|\\[a-zA-Z]+|(?:m ?)?(?:∠|\\angle|\\triangle) ?[A-Z]{1,3}|[A-Z]{2}|(?:\\text\{)?[a-zA-Z ]{2,40}\}?"
+_INDEX = r"(?:_\{?[\w,]{1,8}\}?)?(?:\^\{-1\})?"
+_LABEL = re.compile(rf"(?:{_NAME})'{{0,2}}{_INDEX}(?:\([a-zA-Z](?:,[a-zA-Z])*\))?|\([a-zA-Z](?:,[a-zA-Z])+\)")
 _FUNCTION = re.compile(r".+\([a-zA-Z](?:,[a-zA-Z])*\)")
 _TURN = str.maketrans("<>≤≥", "><≥≤")
 _DECIMAL = re.compile(r"-?\d+(?:\.(\d{1,50}))?")

@@ -1,4 +1,4 @@
-"""One spelling for what is written in several ways: unicode signs, LaTeX's spacing, ``\\dfrac``, ``**``, degrees, money.
+"""One spelling for what is written in several ways: unicode signs, LaTeX's spacing, ``\\dfrac``, degrees, money.
 
 Operators become single characters (``*``, ``≤``, ``∪``, ``±``, ``∞``, ``°``), fractions and roots stay LaTeX commands
 with braces, text stays ``\\text{...}``. A space stays only where it separates words or numbers.
@@ -11,13 +11,19 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+from saidpo_plugins.verifiers.answers import names, pairs
+
 DOLLAR = "﹩"
 """A dollar that is money; the others only mark where a formula begins and ends."""
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿˣ", "0123456789+-nx", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+_RAISED = tuple(
+    (re.compile(f"[{''.join(signs)}]+"), kind, signs) for kind, signs in (("^", _SUPERSCRIPTS), ("_", _SUBSCRIPTS))
+)
 _VULGAR = {
-    sign: " \\frac{{{}}}{{{}}} ".format(*unicodedata.normalize("NFKC", sign).split("⁄")) for sign in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+    sign: " \\frac{{{}}}{{{}}} ".format(*unicodedata.normalize("NFKC", sign).split("⁄"))
+    for sign in "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 }
 _SIGNS = {
     **dict.fromkeys("−–‒﹣－", "-"),
@@ -29,40 +35,34 @@ _SIGNS = {
     **dict.fromkeys("“”", '"'),
     **dict.fromkeys("⟨〈", "\\langle "),
     **dict.fromkeys("⟩〉", "\\rangle "),
-    **{"º": "°", "˚": "°", "⩽": "≤", "⩾": "≥", "∶": ":", "ℯ": "e", "∛": "\\sqrt[3]", "∜": "\\sqrt[4]"},
-    **{"…": "...", "，": ",", "。": ".", "：": ":", "；": ";", "（": "(", "）": ")", "％": "%", "￥": "¥"},
+    **pairs("º ° ˚ ° ⩽ ≤ ⩾ ≥ ∶ : ℯ e ∛ \\sqrt[3] ∜ \\sqrt[4] … ... ， , 。 . ： : ； ; （ ( ） ) ％ % ￥ ¥"),
 }
 _CHARACTERS = str.maketrans(_SIGNS | _VULGAR)
 
 _COMMANDS = {
-    **dict.fromkeys(("cdot", "times", "ast", "bullet"), "*"),
-    **dict.fromkeys(("le", "leq", "leqslant", "leqq"), "≤"),
-    **dict.fromkeys(("ge", "geq", "geqslant", "geqq"), "≥"),
-    **dict.fromkeys(("ne", "neq"), "≠"),
-    **dict.fromkeys(("land", "wedge"), " and "),
-    **dict.fromkeys(("lor", "vee"), " or "),
-    **dict.fromkeys(("emptyset", "varnothing"), "∅"),
-    **dict.fromkeys(("setminus", "backslash", "smallsetminus"), "∖"),
-    **dict.fromkeys(("ldots", "dots", "cdots", "dotsc", "dotsb"), "..."),
-    **dict.fromkeys(("lbrace",), "\\{"),
-    **dict.fromkeys(("rbrace",), "\\}"),
-    **dict.fromkeys(("lbrack",), "["),
-    **dict.fromkeys(("rbrack",), "]"),
-    **dict.fromkeys(("lparen", "langle"), "("),
-    **dict.fromkeys(("rparen", "rangle"), ")"),
-    **dict.fromkeys(("mid", "vert", "lvert", "rvert"), "|"),
-    **dict.fromkeys(("degree", "textdegree"), "°"),
-    **dict.fromkeys(("approx", "approxeq", "thickapprox"), "≈"),
-    **dict.fromkeys(("dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "frac"), "\\frac"),
-    **dict.fromkeys(("dbinom", "tbinom", "binom"), "\\binom"),
-    **dict.fromkeys(("quad", "qquad", "enspace", "thinspace", "space"), " "),
-    **dict.fromkeys(
-        ("left", "right", "displaystyle", "textstyle", "limits", "big", "Big", "bigg", "Bigg", "bigl", "bigr"), ""
-    ),
-    **dict.fromkeys(("Bigl", "Bigr", "biggl", "biggr", "middle", "hfill", "hline", "mathop", "rm", "bf", "it"), ""),
-    **{"lt": "<", "gt": ">", "in": "∈", "cup": "∪", "cap": "∩", "infty": "∞", "pm": "±", "mp": "∓", "pi": "π"},
-    **{"div": "/", "colon": ":", "cent": " cents ", "pounds": "£", "euro": "€", "texteuro": "€", "textdollar": DOLLAR},
-    **{"textpercent": "%", "Re": "Re", "Im": "Im", "ell": "l", "imath": "i", "And": " and ", "R": "ℝ", "N": "ℕ"},
+    **dict.fromkeys(names("cdot times ast bullet"), "*"),
+    **dict.fromkeys(names("le leq leqslant leqq"), "≤"),
+    **dict.fromkeys(names("ge geq geqslant geqq"), "≥"),
+    **dict.fromkeys(names("ne neq"), "≠"),
+    **dict.fromkeys(names("land wedge And"), " and "),
+    **dict.fromkeys(names("lor vee"), " or "),
+    **dict.fromkeys(names("emptyset varnothing"), "∅"),
+    **dict.fromkeys(names("setminus backslash smallsetminus"), "∖"),
+    **dict.fromkeys(names("ldots dots cdots dotsc dotsb"), "..."),
+    **dict.fromkeys(names("lparen langle"), "("),
+    **dict.fromkeys(names("rparen rangle"), ")"),
+    **dict.fromkeys(names("mid vert lvert rvert"), "|"),
+    **dict.fromkeys(names("degree textdegree"), "°"),
+    **dict.fromkeys(names("approx approxeq thickapprox"), "≈"),
+    **dict.fromkeys(names("dfrac tfrac cfrac nicefrac sfrac frac"), "\\frac"),
+    **dict.fromkeys(names("dbinom tbinom binom"), "\\binom"),
+    **dict.fromkeys(names("quad qquad enspace thinspace space"), " "),
+    **dict.fromkeys(names("left right displaystyle textstyle limits big Big bigg Bigg bigl bigr Bigl Bigr"), ""),
+    **dict.fromkeys(names("biggl biggr middle hfill hline mathop rm bf it"), ""),
+    **dict.fromkeys(names("euro texteuro"), "€"),
+    **pairs(r"lbrace \{ rbrace \} lbrack [ rbrack ] lt < gt > in ∈ cup ∪ cap ∩ infty ∞ pm ± mp ∓ pi π div / colon :"),
+    **pairs(f"pounds £ textdollar {DOLLAR} textpercent % Re Re Im Im ell l imath i R ℝ N ℕ bmod \\mod"),
+    "cent": " cents ",
 }
 _COMMAND = re.compile(r"\\([a-zA-Z]+)\s?")
 _MATHBB = re.compile(r"\\(?:(?:mathbb|Bbb)\s?\{?([RNZQC])|mathbf\{([RNZQ]))\}?(?![a-zA-Z])")
@@ -72,6 +72,8 @@ _TEXT = re.compile(
     r"\s?\{"
 )
 _TEXT_OF_SEVERAL = re.compile(r"\\text\{((?:[^{}]*[^{}a-zA-Z])?(?:and|or|to)(?:[^{}a-zA-Z][^{}]*)?)\}")
+_PRICE = re.compile(r"\s*\d[\d,.]*\s+(?:[a-zA-Z]{2,}\s*){1,9}")
+_BEFORE_NUMBER = re.compile(r"\$(?=\s?[\d.])")
 _SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 
 _ESCAPED_TWICE = "d?frac|sqrt|text|mathrm|pi|infty|times|cdot|left|right|circ|leq?|geq?|cup|in|pm"
@@ -131,8 +133,8 @@ def normalise(text: str) -> str:
     text = _money(text)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    text = _MATHBB.sub(lambda m: _DOUBLE_STRUCK[m[1] or m[2]], text)
-    text = _COMMAND.sub(_command, _plain_text(text))
+    text = _MATHBB.sub(lambda match: _DOUBLE_STRUCK[match[1] or match[2]], text)
+    text = _COMMAND.sub(lambda match: _COMMANDS.get(match[1], match[0]), _plain_text(text))
     for pattern, replacement in _LATER:
         text = pattern.sub(replacement, text)
     return _strip(text)
@@ -143,10 +145,8 @@ def _digits_and_letters(text: str) -> str:
     if text.isascii():
         return text
     pieces: list[str] = []
-    for kind, signs in (("^", _SUPERSCRIPTS), ("_", _SUBSCRIPTS)):
-        text = re.sub(
-            f"[{''.join(signs)}]+", lambda m, k=kind, s=signs: f"{k}{{{''.join(s[c] for c in m[0])}}}", text
-        )
+    for pattern, kind, signs in _RAISED:
+        text = pattern.sub(_raised(kind, signs), text)
     for sign in text:
         code = ord(sign)
         if 0x1D400 <= code <= 0x1D7FF or 0xFF10 <= code <= 0xFF5A:
@@ -157,6 +157,10 @@ def _digits_and_letters(text: str) -> str:
     return "".join(pieces)
 
 
+def _raised(kind: str, signs: dict[str, str]) -> Callable[[re.Match[str]], str]:
+    return lambda match: f"{kind}{{{''.join(signs[sign] for sign in match[0])}}}"
+
+
 def _money(text: str) -> str:
     """Tell dollars that are money from those that mark a formula, and take the latter away."""
     text = text.replace("\\$", DOLLAR)
@@ -164,9 +168,8 @@ def _money(text: str) -> str:
         return text
     text = text.replace("$$", " ")
     parts = text.split("$")
-    words = re.compile(r"\s*\d[\d,.]*\s+(?:[a-zA-Z]{2,}\s*)+")
-    if len(parts) % 2 == 0 or any(words.fullmatch(part) for part in parts[1:-1:2]):  # an odd number of dollars
-        return re.sub(r"\$(?=\s?[\d.])", DOLLAR, text).replace("$", "")
+    if len(parts) % 2 == 0 or any(_PRICE.fullmatch(part) for part in parts[1:-1:2]):  # an odd number of dollars
+        return _BEFORE_NUMBER.sub(DOLLAR, text).replace("$", "")
     return "".join(parts)
 
 
@@ -174,14 +177,6 @@ def _plain_text(text: str) -> str:
     r"""``\mathrm``, ``\textbf`` ... as ``\text``; ``\text{ and }`` and ``\text{or}`` as the word."""
     text = _TEXT.sub(r"\\text{", text)
     return _TEXT_OF_SEVERAL.sub(r" \1 ", text) if "\\text{" in text else text
-
-
-def _command(match: re.Match[str]) -> str:
-    name = match[1]
-    known = _COMMANDS.get(name)
-    if known is None:
-        return match[0]
-    return known
 
 
 def _strip(text: str) -> str:

@@ -15,7 +15,10 @@ _RELATION = re.compile(r"[=<>≤≥≠∈≈]")
 _SET_SIGN = re.compile(r"[∪∩∖]|(?<=[)\]}ℝℤℕℚ])-(?=\\\{)")
 _LIST_SIGN = re.compile(r",? ?(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z]) ?|[,;]|\\\\|&")
 _THOUSANDS = re.compile(r"(?<![\d.,])[-+]?\d{1,3}(?:,\d{3})+(?![\d,])")
-_MATRIX = re.compile(r"\\begin\{([bpvBV]?)(?:small)?(?:matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1(?:small)?(?:matrix|array)\}", re.DOTALL)
+_MATRIX = re.compile(
+    r"\\begin\{([bpvBV]?)(?:small)?(?:matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1(?:small)?(?:matrix|array)\}",
+    re.DOTALL,
+)
 _CASES = re.compile(r"\\begin\{(?:cases|aligned?|gathered)\}(.*)\\end\{(?:cases|aligned?|gathered)\}", re.DOTALL)
 _BUILDER = re.compile(r"\\\{ ?([a-zA-Z]) ?(?:∈ ?([ℝℤℕℚ]))? ?[|:] ?(.*)\\\}", re.DOTALL)
 _RATIO_SPOKEN = re.compile(r"(\d+(?:\.\d+)?) to (\d+(?:\.\d+)?)")
@@ -69,7 +72,16 @@ def _matrix(text: str, depth: int) -> Form | None:
 
 def _bracketed(text: str, depth: int) -> Form | None:
     """``(1,2)``, ``[1,2)``, ``\\{1,2\\}``; a pair of brackets around a single thing is no tuple."""
-    for opening, closing in (("\\{", "\\}"), ("{", "}"), ("(", ")"), ("[", "]"), ("(", "]"), ("[", ")"), ("]", "["), ("<", ">")):
+    for opening, closing in (
+        ("\\{", "\\}"),
+        ("{", "}"),
+        ("(", ")"),
+        ("[", "]"),
+        ("(", "]"),
+        ("[", ")"),
+        ("]", "["),
+        ("<", ">"),
+    ):
         if not (text.startswith(opening) and text.endswith(closing)) or len(text) < len(opening) + len(closing):
             continue
         inner = text[len(opening) : -len(closing)]

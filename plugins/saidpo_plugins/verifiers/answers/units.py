@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from saidpo_plugins.verifiers.answers import names
 from saidpo_plugins.verifiers.answers.spelling import DOLLAR
 
 _NAMES = {
@@ -63,8 +64,8 @@ _ALIASES = {alias: name for name, aliases in _NAMES.items() for alias in (*alias
 _CURRENCY = re.compile(
     rf"([-+]?) ?(?:([{DOLLAR}€£¥₹])|(?i:(usd|eur|gbp|us{DOLLAR}|rs)\b\.?)) ?(?=[-+]?[\d.]|\\frac)(.*)"
 )
-_SHORT = (
-    "mm|cm|dm|km|ft|yd|mi|kg|mg|lb|lbs|oz|ml|mL|hr|hrs|min|mins|sec|secs|mph|kph|kmph|kmh|ms|Hz|Pa|usd|USD|eur|EUR|gbp|GBP"
+_SHORT = names(
+    "mm cm dm km ft yd mi kg mg lb lbs oz ml mL hr hrs min mins sec secs mph kph kmph kmh ms Hz Pa usd USD eur EUR gbp"
 )
 _ONE_UNIT = r"(?:\\text\{[^{}\d]{1,40}\}|°(?: ?[CFK]\b)?|[€£¥₹¢]|[A-Za-z]+\.?)(?:\^(?:\d|\{-?\d\}))?"
 _UNIT = rf"{_ONE_UNIT}(?:(?: ?[*/] ?| ){_ONE_UNIT}){{0,5}}"
@@ -73,12 +74,12 @@ _ANGLE = re.compile(r"sin|cos|tan|cot|sec|csc")
 _COMPOUND = re.compile(rf"(?:\d+(?:\.\d+)? ?{_ONE_UNIT},? ?(?:and )?){{2,4}}")
 _PART = re.compile(rf"(\d+(?:\.\d+)?) ?({_ONE_UNIT})")
 _WORD = re.compile(r"\\text\{([^{}]*)\}|([A-Za-z]+\.?|[°€£¥₹¢/])|\^\{?(-?\d)\}?|(\*)")
-_NOT_UNITS = frozenset(
-    "is are was were be not or and if but no than then maybe perhaps probably about approximately roughly around to for "
-    "so mod when where which because since with some none either neither both else unless more less over under between "
-    "sin cos tan log ln exp sqrt lim max min gcd lcm cot sec csc arcsin arccos arctan".split()
-) - {"min", "sec"}
-_FILLERS = frozenset("of the a an unit units total all each".split())
+_NOT_UNITS = names(
+    "is are was were be not or and if but no than then maybe perhaps probably about approximately roughly around to "
+    "for so mod when where which because since with some none either neither both else unless more less over under "
+    "between sin cos tan log ln exp sqrt lim max gcd lcm cot sec csc arcsin arccos arctan"
+) - {"sec"}
+_FILLERS = names("of the a an unit units total all each")
 _SYMBOLS = frozenset("xyzabcdefijknpqrtuvwABCDEFGHIMNOPQRSTUXYZ")
 
 
@@ -127,7 +128,7 @@ def _is_unit(unit: str, space: bool) -> bool:
     if words and words[0] in ("\\text", "°", "€", "£", "¥", "₹", "¢"):
         return True
     first = words[0] if words else ""
-    if re.fullmatch(_SHORT, first) or (first in ("th", "st", "nd", "rd") and not space):
+    if first in _SHORT or (first in ("th", "st", "nd", "rd") and not space):
         return True
     if len(first) == 1:
         return (space or "/" in unit or "^" in unit) and first not in _SYMBOLS
@@ -175,7 +176,7 @@ def units_agree(left: str, right: str) -> bool:
     """Whether neither contradicts the other. ``degree`` may be said more exactly (``degree c``)."""
     if not left or not right or left == right:
         return True
-    left, right = (re.sub(r"/h$|/s$", lambda m: m[0], unit).replace(" /", "/") for unit in (left, right))
+    left, right = left.replace(" /", "/"), right.replace(" /", "/")
     if left == right:
         return True
     shorter, longer = sorted((left, right), key=len)

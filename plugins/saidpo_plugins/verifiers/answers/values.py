@@ -153,9 +153,7 @@ def _confirmed(left: Node, right: Node, point: Mapping[str, Fraction]) -> bool |
 def _points(names: list[str]) -> Iterator[dict[str, Fraction]]:
     for row in range(len(_COORDINATES)):
         shift = Fraction(1, 3) if row < 5 else 0  # the later points are whole where they can be
-        yield {
-            name: _COORDINATES[(row + 5 * k) % len(_COORDINATES)] + k * shift for k, name in enumerate(names)
-        }
+        yield {name: _COORDINATES[(row + 5 * k) % len(_COORDINATES)] + k * shift for k, name in enumerate(names)}
 
 
 def evaluate(node: Node, point: Mapping[str, Fraction], numbers: Arithmetic) -> Value:

@@ -10,7 +10,9 @@ import re
 
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _LETTER = r"(?:\\text\{ ?)?\(?(?:\\text\{ ?)?\(?([A-Ja-j])(?:\}?\)?\}?(?:[.:]| ?-)?)"
-_OPTION = re.compile(r"(?:\\text\{)?(?:the )?(?:correct )?(?:option|choice|answer|statement)s? ?(?:is )?:?\}? ?", re.IGNORECASE)
+_OPTION = re.compile(
+    r"(?:\\text\{)?(?:the )?(?:correct )?(?:option|choice|answer|statement)s? ?(?:is )?:?\}? ?", re.IGNORECASE
+)
 _CHOICE = re.compile(
     r"\(?([A-J])\)?(?:[.):]|(?= )|$)(?![\d(^*/+=<>|!_{∈∪≤≥-])\s*(.*)"
     r"|\(([a-j])\)(?!\S)\s*(.*)",
@@ -21,8 +23,12 @@ _HEDGES = re.compile(
     r"\b(?:maybe|perhaps|probably|possibly|likely|apparently|i think|i guess|i believe|i suppose|not sure|unsure|or so|"
     r"give or take|could be|might be|may be|should be|either|somewhere|guess|nearly|almost|close to|between)\b|\?$"
 )
-_ROUGHLY = re.compile(r"^(?:\\text\{ ?)?(?:is )?(?:approximately|approx\.?|about|around|roughly|circa|≈|~|\\sim)(?: equal to)?(?: ?\})? ?")
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+_ROUGHLY = re.compile(
+    r"^(?:\\text\{ ?)?(?:is )?(?:approximately|approx\.?|about|around|roughly|circa|≈|~|\\sim)(?: equal to)?(?: ?\})? ?"
+)
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+)
 _UNITS += "eighteen nineteen"
 _YES_OR_NO = frozenset(("yes", "no", "true", "false", "but", "not", "maybe", "or", "and"))
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
@@ -33,7 +39,9 @@ _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarte
 _PARTS |= {"fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10}
 _MEANINGS = {
     **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set"), "∅"),
-    **dict.fromkeys(("no solution exists", "no solutions exist", "null set", "has no solution", "has no solutions"), "∅"),
+    **dict.fromkeys(
+        ("no solution exists", "no solutions exist", "null set", "has no solution", "has no solutions"), "∅"
+    ),
     **dict.fromkeys(("there is no solution", "there are no solutions", "there are no real solutions"), "∅"),
     **dict.fromkeys(("none", "the empty set", "no such x", "{}", r"\{\}", r"\{ \}", "φ", "ϕ"), "∅"),
     **dict.fromkeys(("all real numbers", "all reals", "all real x", "the real numbers", "real numbers"), "ℝ"),
@@ -41,8 +49,12 @@ _MEANINGS = {
     **dict.fromkeys(("all integers", "the integers", "integers"), "ℤ"),
     **dict.fromkeys(("does not exist", "dne", "limit does not exist", "the limit does not exist"), "undefined"),
     **dict.fromkeys(("not defined", "undefined"), "undefined"),
-    **dict.fromkeys(("infinitely many solutions", "infinite solutions", "infinite number of solutions"), "infinitely many"),
-    **dict.fromkeys(("infinitely many", "an infinite number of solutions", "infinite many solutions"), "infinitely many"),
+    **dict.fromkeys(
+        ("infinitely many solutions", "infinite solutions", "infinite number of solutions"), "infinitely many"
+    ),
+    **dict.fromkeys(
+        ("infinitely many", "an infinite number of solutions", "infinite many solutions"), "infinitely many"
+    ),
     **dict.fromkeys(("negative infinity", "minus infinity", "-∞"), "-∞"),
     **dict.fromkeys(("positive infinity", "plus infinity", "∞", "+∞"), "∞"),
 }
