@@ -24,8 +24,9 @@ _MARK = re.compile(
     r"\b(?:answers?|ans|(?:correct|right|best) (?:option|choice))\b[*_`\"')}]{0,4}"
     r"(?:[ \t]{1,4}(?:to|for|of) [^.:\n=]{1,80}?)?"
     rf"(?:[ \t]{{1,4}}(?:{_IS})\b(?![ \t]+not\b)[*_`\"']{{0,4}}[ \t]{{0,4}}:?|[ \t]{{0,4}}[:=：])"
-    r"|答案(?:是|为|：|:)[：:]?",
-    re.IGNORECASE,
+    r"|答案(?:是|为|：|:)[：:]?"
+    r"|^[#*_ \t]{0,10}(?:the )?(?:final )?answers?[*_ \t]{0,6}$(?=\s+\S)",  # as a heading
+    re.IGNORECASE | re.MULTILINE,
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)")
 _HEADING = re.compile(r"[ \t]*(?:\*\*)?(?:\d{1,3}[.):][ \t]+\S|[^\W\d_]{2,})")
@@ -35,7 +36,8 @@ _FILLER = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"[\s*_:：`}\"'>]*")
-_PHRASE = re.compile(r"^[*_ ]*(?:the )?(?:final )?answer(?: is)?[*_ ]*:?[*_ ]*", re.IGNORECASE)
+_ANSWER = r"(?:the )?(?:final )?answer(?: is)?"
+_PHRASE = re.compile(rf"^(?:[*_ ]*{_ANSWER}[*_ ]*:?[*_ ]*|\\text\s?\{{{_ANSWER}:? ?\}}:?)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<![ .(][a-zA-Z])(?<!\bsq)(?<!\bapprox)[.!?](?=[ \t]+[A-Z\\$*\"“(])|。")
 _REASON = re.compile(
     r"[,;]?[ \t]*(?:\(|—|–|--)?[ \t]*\b(?:because|since|which (?:is|means|gives|was|are)|"
@@ -149,7 +151,13 @@ def _first_sentence(line: str) -> str:
     line = _SENTENCE_END.split(line, maxsplit=1)[0]
     line = _REASON.sub("", line, count=1)
     bare = line.rstrip(" *_`")
-    return bare[:-1] if bare.endswith("!") and "$" not in bare and "\\" not in bare else line
+    if bare.endswith("!") and "$" not in bare and "\\" not in bare:
+        return bare[:-1]
+    for opening, closing in ("{}", "()", '""'):  # {"answer": "42"} or (Answer: 42)
+        odd = bare.count('"') % 2 if opening == closing else bare.count(closing) > bare.count(opening)
+        if bare.endswith(closing) and odd:
+            bare = line = bare[:-1]
+    return line
 
 
 def _bare(text: str) -> str | None:
@@ -198,9 +206,4 @@ def _clean(answer: str | None) -> str | None:
             answer = answer.removesuffix(mark).removeprefix(mark) if answer.count(mark) == 1 else answer
         if answer.startswith(("\\boxed{", "\\fbox{", "\\boxed {", "\\fbox {")) and answer.endswith("}"):
             answer = answer[answer.index("{") + 1 : -1]
-    answer = (
-        _PHRASE.sub("", answer, count=1)
-        if answer[:20].lower().startswith(("the answer", "answer", "final answer"))
-        else answer
-    )
-    return answer.strip() or None
+    return (_PHRASE.sub("", answer, count=1) or answer).strip() or None

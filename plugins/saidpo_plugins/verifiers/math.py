@@ -21,14 +21,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from saidpo_core import Component, Problem, SaidpoError, Trial, Verdict, Verifier, hookimpl, option
+from saidpo_core import Component, Outcome, Problem, SaidpoError, Trial, Verdict, Verifier, hookimpl, option
 from saidpo_plugins.verifiers import symbolic
 from saidpo_plugins.verifiers.answers.compare import LENGTH_LIMIT, compare, is_readable
 from saidpo_plugins.verifiers.extraction import extract, marked
 from saidpo_plugins.verifiers.nursery import Reply
 from saidpo_plugins.verifiers.workers import WorkerPool
 
-_SELF_TEST: tuple[tuple[str, str, str], ...] = (
+_SELF_TEST: tuple[tuple[str, str, Outcome], ...] = (
     ("42", "6 * 7 = 42, so the answer is \\boxed{42}.", "right"),
     ("\\frac{1}{2}", "Half of it.\n#### 0.5", "right"),
     ("x^2-1", "\\boxed{(x-1)(x+1)}", "right"),
@@ -71,6 +71,7 @@ class MathVerifier:
         self._memo: dict[tuple[str, str], Verdict] = {}
 
     def __getstate__(self) -> dict[str, Any]:
+        """Without what it remembers, and without processes: a copy starts its own."""
         return self.__dict__ | {"_memo": {}}
 
     def judge(self, gold: str, response: str) -> Verdict:
@@ -189,7 +190,7 @@ def _trial(folder: Path) -> Iterator[Trial]:
         (Problem(id=str(number), question="?", answer=gold), response, due)
         for number, (gold, response, due) in enumerate(_SELF_TEST)
     ]
-    yield Trial(cases=cases)  # type: ignore[arg-type]
+    yield Trial(problems=[problem for problem, _, _ in cases], cases=cases)
 
 
 @hookimpl

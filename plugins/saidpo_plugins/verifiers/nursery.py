@@ -86,10 +86,14 @@ class Nursery:
             self._answer()
 
     def close(self) -> None:
-        self._channel.close()
+        """It ends its workers and itself when the channel does; it is killed if it does not."""
         self._answers.close()
-        self._process.kill()
-        self._process.wait()
+        self._channel.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _tell(self, message: Any) -> None:
         self._channel.sendall(json.dumps(message).encode() + b"\n")

@@ -23,6 +23,7 @@ LENGTH_LIMIT = 1000
 
 _DECIMAL = re.compile(r"[-+]?\d{1,500}(?:\.\d{1,500})?", re.ASCII)
 _REMARK = re.compile(r"(.*[\d\w})%°])\((?:\\text\{)?([a-zA-Z]{3}[a-zA-Z -]*)\}?\)")
+_TWICE = re.compile(r"([^()]*[^() ]) ?\((?:≈|=|or |approximately |about )?([^()]*)\)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 _LEADING_PLUS = re.compile(r"(^|[=(,])\+")
 
@@ -70,6 +71,9 @@ def _whole(gold: str, answer: str, ask: Ask) -> Decision:
     remark = _REMARK.fullmatch(answer)
     if remark and "(" not in gold and " or " not in remark[2]:
         answer = remark[1]
+    twice = _TWICE.fullmatch(answer)
+    if twice and relations.says_again(twice[1], twice[2]):
+        answer = twice[1]
     (_, gold_rest), (_, rest) = words.choice(gold), words.choice(answer)
     if bool(gold_rest) != bool(rest):  # "(C) 42" and "42"
         gold, answer = gold_rest or gold, rest or answer
@@ -98,8 +102,9 @@ class _Comparison:
             return self.single(gold.text, answer.text)
         elif kinds <= {"ratio", "one"}:
             decision = self.ratios(gold, answer)
-        elif kinds <= {"list", "set"}:
-            decision = self.unordered(gold.items, answer.items)
+        elif kinds <= {"list", "set", "one"} and not {gold.text, answer.text} & {"ℝ", "∅"}:
+            # 3/4, or 0.75: one value said twice is still one
+            decision = self.unordered(*((form,) if form.kind == "one" else form.items for form in (gold, answer)))
         elif kinds == {"tuple"}:
             decision = self.tuples(gold, answer)
         elif kinds == {"matrix"}:
@@ -108,10 +113,6 @@ class _Comparison:
             decision = self.tuple_and_list(gold, answer)
         elif kinds == {"tuple", "matrix"}:
             decision = self.vectors(gold, answer)
-        elif kinds == {"set", "one"}:
-            one, many = (gold, answer) if gold.kind == "one" else (answer, gold)
-            if len(many) == 1:
-                return self.forms(one, many.items[0])
         return self.other_forms(gold, answer) if decision is None else decision
 
     def other_forms(self, gold: Form, answer: Form) -> Decision:
@@ -232,8 +233,8 @@ class _Comparison:
 
 
 def _are_unlike(one: Form, other: Form) -> bool:
-    """A number, a term or a word beside a list, a pair, a matrix (but a determinant is a number), a condition."""
-    if one.kind != "one" or other.kind not in ("list", "set", "tuple", "matrix", "relation") or other.signs == "|":
+    """A number, a term or a word beside a pair, a condition, a matrix (but a determinant is a number)."""
+    if one.kind != "one" or other.kind not in ("tuple", "matrix", "relation") or other.signs == "|":
         return False
     return is_value(one.text) or words.is_prose(one.text)
 

@@ -17,7 +17,7 @@ _INDEX = r"(?:_\{?[\w,]{1,8}\}?)?(?:\^\{-1\})?"
 _LABEL = re.compile(rf"(?:{_NAME})'{{0,2}}{_INDEX}(?:\([a-zA-Z](?:,[a-zA-Z])*\))?|\([a-zA-Z](?:,[a-zA-Z])+\)")
 _FUNCTION = re.compile(r".+\([a-zA-Z](?:,[a-zA-Z])*\)")
 _TURN = str.maketrans("<>≤≥", "><≥≤")
-_DECIMAL = re.compile(r"-?\d+(?:\.(\d{1,50}))?")
+_DECIMAL = re.compile(r"-?\d*\.(\d{1,50})")
 _ROUNDING = Fraction(1, 10**12)  # irrational values are rounded when they are compared
 
 
@@ -57,18 +57,24 @@ def is_one_value(form: Form) -> bool:
     """Whether the parts of a chain say one number; after ``≈`` a decimal fraction may be rounded in its last place."""
     parts = chain(form)
     signs = form.signs[len(form) - len(parts) :]  # without that after a name in front
-    for sign, (left, right) in zip(signs, pairwise(parts), strict=False):
-        values = (value_of(left.text), value_of(right.text))
-        if values[0] is None or values[1] is None:
-            continue
-        if abs(values[0] - values[1]) > (_last_place(right.text) if sign == "≈" else abs(values[0]) * _ROUNDING):
-            return False
-    return True
+    return all(
+        says_again(left.text, right.text, rounded=sign == "≈") is not False
+        for sign, (left, right) in zip(signs, pairwise(parts), strict=False)
+    )
+
+
+def says_again(value: str, other: str, *, rounded: bool = True) -> bool | None:
+    """Whether ``other`` is the number ``value`` once more; None if one of them is no number."""
+    left, right = value_of(value), value_of(other)
+    if left is None or right is None:
+        return None
+    return abs(left - right) <= (_last_place(other) if rounded else abs(left) * _ROUNDING)
 
 
 def _last_place(text: str) -> Fraction:
-    decimal = _DECIMAL.match(text)
-    return Fraction(1, 10 ** len(decimal[1] or "")) if decimal else _ROUNDING
+    """One unit in the last place of a decimal fraction, next to nothing for another number."""
+    decimal = _DECIMAL.fullmatch(text)
+    return Fraction(1, 10 ** len(decimal[1])) if decimal else _ROUNDING
 
 
 def difference(form: Form) -> Node:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
-_LETTER = r"(?:\\text\{ ?)?\(?(?:\\text\{ ?)?\(?([A-Ja-j])(?:\}?\)?\}?(?:[.:]| ?-)?)"
 _OPTION = re.compile(
     r"(?:\\text\{)?(?:the )?(?:correct )?(?:option|choice|answer|statement)s? ?(?:is )?:?\}? ?", re.IGNORECASE
 )
@@ -18,7 +17,6 @@ _CHOICE = re.compile(
     r"|\(([a-j])\)(?!\S)\s*(.*)",
     re.DOTALL,
 )
-_WORD = re.compile(r"[^\W\d_]{2,}")
 _HEDGES = re.compile(
     r"\b(?:maybe|perhaps|probably|possibly|likely|apparently|i think|i guess|i believe|i suppose|not sure|unsure|or so|"
     r"give or take|could be|might be|may be|should be|either|somewhere|guess|nearly|almost|close to|between)\b|\?$"
@@ -145,11 +143,6 @@ def choice(text: str) -> tuple[str, str]:
         return (lower[1].upper(), "") if lower else ("", "")
     letter, rest = match[1] or match[3].upper(), (match[2] or match[4] or "").strip()
     return letter, rest
-
-
-def are_words(text: str) -> bool:
-    """Whether ``text`` is prose: it has a word that is no product of variables."""
-    return _WORD.search(re.sub(r"\\(?!text)[a-zA-Z]+", " ", text)) is not None
 
 
 def same_words(gold: str, answer: str) -> bool | None:
