@@ -45,6 +45,9 @@ _REASON = re.compile(
     r"according to|i hope|by (?:the|using))\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+_SENTENCE = re.compile(
+    r"[A-Z][a-z]*\b[^\n]*\b(?:is|are|equals|was|were|has|have|be)(?: equal to| exactly)? ((?:\*\*|\\\(|\$)*[-−]?[\d\\(.$][^\n]{0,60})"
+)
 _DISPLAYS = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("$", "$"))
 _WRAPPERS = (("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"), (r"\(", r"\)"), (r"\[", r"\]"))
 _PROSE = re.compile(r"(?<![\\a-zA-Z])[A-Za-z]{2,}")
@@ -150,6 +153,8 @@ def _first_sentence(line: str) -> str:
     """``\\frac{1}{2}`` of ``$\\frac{1}{2}$ because ...``, ``5`` of ``5. I hope it is correct.``"""
     line = _SENTENCE_END.split(line, maxsplit=1)[0]
     line = _REASON.sub("", line, count=1)
+    said = _SENTENCE.fullmatch(line)
+    line = said[1] if said else line
     bare = line.rstrip(" *_`")
     if bare.endswith("!") and "$" not in bare and "\\" not in bare:
         return bare[:-1]

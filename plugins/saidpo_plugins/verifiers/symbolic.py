@@ -2,7 +2,7 @@
 
 Only here, and only for single pieces that ``answers`` leaves undecided. math-verify reads LaTeX with a grammar of its
 own (latex2sympy2) and builds SymPy objects from it. Its second way of reading, SymPy's ``parse_expr``, evaluates text
-as Python: it is not used, and ``disarm`` makes it refuse everything but plain numbers, which SymPy's own ``Number``
+as Python: it is not used, and ``disarm`` replaces it by one that reads plain numbers, which SymPy's own ``Number``
 needs it for. Where math-verify says yes, both values have to agree to 40 digits, since by itself it takes 1e-7 for
 2e-7. Its timeouts are off: they need the main thread's alarm, and end nothing that hangs in C.
 """
@@ -55,22 +55,21 @@ def judge(request: list[str]) -> str:
 
 @cache
 def disarm() -> None:
-    """Make ``parse_expr``, which evaluates Python, refuse what is not a plain number. SymPy looks it up here."""
+    """Let ``parse_expr``, which evaluates Python, read plain numbers only, and without evaluating them."""
     import math_verify.parser
     import sympy.physics.units  # type: ignore[import-untyped]  # noqa: F401 -- simplify imports it; its names are parsed
     from latex2sympy2_extended import latex2sympy2
     from sympy.parsing import sympy_parser  # type: ignore[import-untyped]
 
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
-    original = sympy_parser.parse_expr
 
-    def only_numbers(text: str, *args: Any, **kwargs: Any) -> Any:
+    def number(text: str, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(text, str) or not _PLAIN_NUMBER.fullmatch(text):
             raise ValueError("not a plain number")
-        return original(text, *args, **kwargs)
+        return sympy.Integer(int(text)) if text.isdigit() else sympy.Float(text)
 
     for module in (sympy_parser, math_verify.parser, latex2sympy2):
-        module.parse_expr = only_numbers
+        module.parse_expr = number
 
 
 def _equal(gold: str, answer: str) -> bool | None:

@@ -11,10 +11,11 @@ import re
 
 _NAMES = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|seed:think|analysis|internal)"
 _TAG = re.compile(
-    rf"(?P<open><{_NAMES}>|\[THINK\]|◁think▷|<\|begin_of_(?:thought|thinking)\|>|<\|channel\|>(?:analysis|commentary)\b)"
+    r"(?=<[/|｜a-z]|\[/?t|◁)"  # quick to say no
+    rf"(?:(?P<open><{_NAMES}>|\[THINK\]|◁think▷|<\|begin_of_(?:thought|thinking)\|>|<\|channel\|>(?:analysis|commentary)\b)"
     rf"|(?P<close></{_NAMES}>|\[/THINK\]|◁/think▷|<\|end_of_(?:thought|thinking)\|>"
     r"|(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>)"
-    r"|(?P<token><\|[a-z_]{1,30}\|>|<｜[^｜\n]{1,30}｜>|</s>|<eos>|<end_of_turn>)",
+    r"|(?P<token><\|[a-z_]{1,30}\|>|<｜[^｜\n]{1,30}｜>|</s>|<eos>|<end_of_turn>))",
     re.IGNORECASE,
 )
 

@@ -37,6 +37,12 @@ def same_time(gold: str, answer: str) -> bool | None:
     return _minutes(*said) == plain[0] * 60 + plain[1] or (same_hand and plain[0] <= 12)
 
 
+def is_moment(text: str) -> bool:
+    """Whether it is a date, or a time that is certainly one."""
+    found = time(text)
+    return date(text) is not None or (found is not None and bool(found[2]))
+
+
 def time(text: str) -> tuple[int, int, str] | None:
     match = _TIME.fullmatch(text.strip())
     if match is None:

@@ -178,8 +178,10 @@ class _Comparison:
             ratio, one = (gold, answer) if gold.kind == "ratio" else (answer, gold)
             if not is_value(one.text):
                 return None
+            if len(ratio) != 2:
+                return False
             quotient = f"({ratio.items[0].text})/({ratio.items[1].text})"
-            return self.single(quotient, one.text) if len(ratio) == 2 else False
+            return self.single(quotient, one.text) if gold.kind == "ratio" else self.single(one.text, quotient)
         if len(gold) != len(answer):
             return False
         if self.ordered(gold.items, answer.items):

@@ -35,8 +35,9 @@ def same_single(gold: str, answer: str, ask: Ask) -> Decision:
 
 
 def _is_other_than_a_value(text: str, value: str) -> bool:
-    """Words such as ``at least 5``, or the empty set, beside a number or a term."""
-    return (text in _NO_NUMBER or _WORD.search(text) is not None) and (is_value(value) or value in _NO_NUMBER)
+    """Words such as ``at least 5``, a time, or the empty set, beside a number or a term."""
+    other = text in _NO_NUMBER or _WORD.search(text) is not None or clock.is_moment(text)
+    return other and (is_value(value) or value in _NO_NUMBER)
 
 
 def _same_measure(gold: str, answer: str) -> Decision:

@@ -64,7 +64,7 @@ _COMMANDS = {
     **pairs(f"pounds £ textdollar {DOLLAR} textpercent % Re Re Im Im ell l imath i R ℝ N ℕ bmod \\mod"),
     "cent": " cents ",
 }
-_COMMAND = re.compile(r"\\([a-zA-Z]+)\s?")
+_COMMAND = re.compile(r"\\([a-zA-Z]+)\s*(?=([a-zA-Z])?)")
 _MATHBB = re.compile(r"\\(?:(?:mathbb|Bbb)\s?\{?([RNZQC])|mathbf\{([RNZQ]))\}?(?![a-zA-Z])")
 _DOUBLE_STRUCK = dict(zip("RNZQC", "ℝℕℤℚℂ", strict=True))
 _TEXT = re.compile(
@@ -82,6 +82,7 @@ _Replacement = str | Callable[[re.Match[str]], str]
 _REWRITES: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
     (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
+        (r"(?<=\d) ?(?:\{ ?, ?\}|, ?\\!) ?(?=\d{3}(?!\d))", ","),
         (r"\\!|(?<!\\)\\[()\[\]]", ""),
         (r"(?<=\d)(?:\\[,;: ]|~|\{,\}| )(?=\d{3}(?!\d)(?! ?/))", "\ue000"),  # perhaps thousands: looked at below
         (r"\{,\}", ","),
@@ -134,7 +135,7 @@ def normalise(text: str) -> str:
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     text = _MATHBB.sub(lambda match: _DOUBLE_STRUCK[match[1] or match[2]], text)
-    text = _COMMAND.sub(lambda match: _COMMANDS.get(match[1], match[0]), _plain_text(text))
+    text = _COMMAND.sub(_command, _plain_text(text))
     for pattern, replacement in _LATER:
         text = pattern.sub(replacement, text)
     return _strip(text)
@@ -177,6 +178,14 @@ def _plain_text(text: str) -> str:
     r"""``\mathrm``, ``\textbf`` ... as ``\text``; ``\text{ and }`` and ``\text{or}`` as the word."""
     text = _TEXT.sub(r"\\text{", text)
     return _TEXT_OF_SEVERAL.sub(r" \1 ", text) if "\\text{" in text else text
+
+
+def _command(match: re.Match[str]) -> str:
+    """A command's sign, or the command itself, which needs a space before a letter only."""
+    known = _COMMANDS.get(match[1])
+    if known is not None and not known.startswith("\\"):
+        return known
+    return (known or f"\\{match[1]}") + (" " if match[2] else "")
 
 
 def _strip(text: str) -> str:
