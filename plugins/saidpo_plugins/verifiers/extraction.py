@@ -46,7 +46,8 @@ _REASON = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SENTENCE = re.compile(
-    r"[A-Z][a-z]*\b[^\n]*\b(?:is|are|equals|was|were|has|have|be)(?: equal to| exactly)? ((?:\*\*|\\\(|\$)*[-−]?[\d\\(.$][^\n]{0,60})"
+    r"[A-Z][a-z]*\b[^\n]*\b(?:is|are|equals|was|were|has|have|be)(?: equal to| exactly)? "
+    r"((?:\*\*|\\\(|\$)*[-−]?[\d\\(.$][^\n]{0,60})"
 )
 _DISPLAYS = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"), ("$", "$"))
 _WRAPPERS = (("$$", "$$"), ("$", "$"), ("**", "**"), ("__", "__"), ("`", "`"), (r"\(", r"\)"), (r"\[", r"\]"))

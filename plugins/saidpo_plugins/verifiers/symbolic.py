@@ -55,9 +55,12 @@ def judge(request: list[str]) -> str:
 
 @cache
 def disarm() -> None:
-    """Let ``parse_expr``, which evaluates Python, read plain numbers only, and without evaluating them."""
+    """Let ``parse_expr``, which evaluates Python, read plain numbers only, and without evaluating them.
+
+    The units are imported before that: their module has its own names parsed.
+    """
     import math_verify.parser
-    import sympy.physics.units  # type: ignore[import-untyped]  # noqa: F401 -- simplify imports it; its names are parsed
+    import sympy.physics.units  # type: ignore[import-untyped]
     from latex2sympy2_extended import latex2sympy2
     from sympy.parsing import sympy_parser  # type: ignore[import-untyped]
 

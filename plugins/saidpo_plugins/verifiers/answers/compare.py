@@ -62,7 +62,7 @@ def is_readable(gold: str) -> bool:
 
 def _whole(gold: str, answer: str, ask: Ask) -> Decision:
     """What concerns an answer as a whole: hedges, rounding, a remark in brackets, the letter of a choice."""
-    if words.is_hedged(answer, gold):
+    if words.is_hedged(answer, gold) or (clock.is_moment(gold) and is_value(answer)):
         return False
     answer, rough = words.without_roughly(answer)
     gold, gold_rough = words.without_roughly(gold)
