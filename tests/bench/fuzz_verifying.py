@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,14 +26,16 @@ from saidpo_plugins.verifiers.math import MathVerifier
 
 LATEST = 3.0
 CASES = Path(__file__).parents[1] / "verifying" / "maths.jsonl"
-FRAGMENTS = (
-    r"\frac{ }{ \sqrt{ \sqrt[3]{ \boxed{ \fbox{ \text{ \left( \right) \{ \} \begin{pmatrix} \end{pmatrix} \\ & \cup \cap \infty \pi "
-    r"\pm \mp \in \le \ge \ne < > = \approx \cdot \times \div + - * / ^ _ ^{ _{ ! % ° | ( ) [ ] { } , ; : . .. ... ' $ $$ \( \) \[ "
-    r"\] 0 1 2 3 7 10 12 100 0.5 .5 1,000 1e5 9^{9^{9}} x y z n e i a b f(x) f( \sin \cos \log \log_2 \ln \tan \lim_{x\to0} \sum_{k=1}^{9} "
-    r"\int_0^1 dx \prod \binom{ \overline{ \mathbb{R} \emptyset \circ ^\circ cm m^2 km/h dollars \$ € pm am and or to about maybe yes "
-    r"no none A B (C) #### answer is Answer: <think> </think> <answer> </answer> ½ √ ² ₁ − × ∞ ∅ π ≤ ∪ 三 ﹩ \mathbf{ \quad \, {,} \! 0x1F _2 "
-    r"__import__('os') eval( \n \t"
-).split(" ")
+FRAGMENTS = re.split(
+    " ",
+    r"\frac{ }{ \sqrt{ \sqrt[3]{ \boxed{ \fbox{ \text{ \left( \right) \{ \} \begin{pmatrix} \end{pmatrix} \\ & "
+    r"\cup \cap \infty \pi \pm \mp \in \le \ge \ne < > = \approx \cdot \times \div + - * / ^ _ ^{ _{ ! % ° | ( ) [ "
+    r"] { } , ; : . .. ... ' $ $$ \( \) \[ \] 0 1 2 3 7 10 12 100 0.5 .5 1,000 1e5 9^{9^{9}} x y z n e i a b f(x) "
+    r"f( \sin \cos \log \log_2 \ln \tan \lim_{x\to0} \sum_{k=1}^{9} \int_0^1 dx \prod \binom{ \overline{ "
+    r"\mathbb{R} \emptyset \circ ^\circ cm m^2 km/h dollars \$ € pm am and or to about maybe yes no none A B (C) "
+    r"#### answer is Answer: <think> </think> <answer> </answer> ½ √ ² ₁ − × ∞ ∅ π ≤ ∪ 三 ﹩ \mathbf{ \quad \, {,} "
+    r"\! 0x1F _2 __import__('os') eval(",
+)
 
 
 def soup(rng: random.Random, length: int) -> str:
@@ -82,7 +85,9 @@ def make_case(rng: random.Random, known: list[dict[str, str]]) -> tuple[str, str
     return kind, gold, f"\\boxed{{{gold}}}"
 
 
-def judge_some(rng: random.Random, verifier: MathVerifier, known: list[dict[str, str]], counts: Counter[str]) -> list[str]:
+def judge_some(
+    rng: random.Random, verifier: MathVerifier, known: list[dict[str, str]], counts: Counter[str]
+) -> list[str]:
     """Faults of one batch."""
     cases = [make_case(rng, known) for _ in range(200)]
     problems = [Problem(id=str(i), question="?", answer=gold) for i, (_, gold, _) in enumerate(cases)]

@@ -115,12 +115,13 @@ def _last_box(text: str) -> tuple[bool, str | None]:
 
 def _after_hashes(text: str) -> int:
     """Where the answer after the last ``####`` starts, -1 if there is none: ``#### Step 2`` is a heading."""
-    place = -1
+    place = line_end = -1
     end = len(text.rstrip())
     for mark in _HASHES.finditer(text):
-        line_end = text.find("\n", mark.end(), end)
-        heading = _HEADING.match(text, mark.end(), end if line_end < 0 else line_end)
-        if heading and line_end >= 0:
+        if line_end < mark.end():
+            line_end = text.find("\n", mark.end(), end)
+            line_end = end if line_end < 0 else line_end
+        if line_end < end and _HEADING.match(text, mark.end(), line_end):
             if _PHRASE.fullmatch(text[mark.end() : line_end].strip()):
                 place = line_end
             continue

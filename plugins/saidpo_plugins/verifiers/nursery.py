@@ -16,7 +16,10 @@ from typing import Any
 
 from saidpo_core import SaidpoError
 
+OUT_OF_MEMORY = "out of memory"
 _START_SECONDS = 120.0
+_GRACE_SECONDS = 0.5
+"""A worker ends itself when its time is up; so much later it is killed."""
 _BOOT = (
     "import sys; sys.path[:] = sys.argv[5:];"
     "from saidpo_plugins.verifiers.worker_process import nursery; nursery(*sys.argv[1:5])"
@@ -104,14 +107,14 @@ class Nursery:
 
 
 class Worker:
-    """One worker, its task and its deadline."""
+    """One worker, its task and the time at which it is killed."""
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid, self.channel = pid, channel
         self.task: int | None = None
         self.alive = True
         self._received = b""
-        self._sent = self.deadline = 0.0
+        self._sent = self._seconds = self.deadline = 0.0
         channel.setblocking(True)
 
     @property
@@ -119,9 +122,9 @@ class Worker:
         return not self.alive or self._received.endswith(b"\n")
 
     def send(self, task: int, request: Any, seconds: float) -> None:
-        self.task, self._received = task, b""
+        self.task, self._received, self._seconds = task, b"", seconds
         self._sent = time.monotonic()
-        self.deadline = self._sent + seconds
+        self.deadline = self._sent + seconds + _GRACE_SECONDS
         message = json.dumps({"seconds": seconds, "request": request}).encode() + b"\n"
         with suppress(OSError):  # then its end shows when the reply is read
             self.channel.sendall(message)
@@ -138,10 +141,12 @@ class Worker:
         """The reply to the task, which is over; a worker that still owes one is no longer of use."""
         self.task = None
         if self._received.endswith(b"\n"):
-            return Reply(**json.loads(self._received))
+            reply = Reply(**json.loads(self._received))
+            self.alive = self.alive and reply.problem != OUT_OF_MEMORY  # it ends after that
+            return reply
         seconds = time.monotonic() - self._sent
-        crashed, self.alive = not self.alive, False
-        return Reply(problem="worker crashed" if crashed else "timeout", seconds=seconds)
+        early, self.alive = seconds < self._seconds, False
+        return Reply(problem="worker crashed" if early else "timeout", seconds=min(seconds, self._seconds))
 
     def check(self, checks: Sequence[tuple[Any, Any]]) -> None:
         """Put ``checks`` to it."""

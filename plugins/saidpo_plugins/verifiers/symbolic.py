@@ -32,6 +32,7 @@ _LATEX = pairs(
 )
 _TO_LATEX = str.maketrans({sign: f"{command} " for sign, command in _LATEX.items()})
 _NAMED = re.compile(r"\\text\{(gcd|lcm|max|min|det)\}")
+_COMPARABLE = 10**20  # beyond that 50 digits may hide a difference
 _PLAIN_NUMBER = re.compile(r"[\d.]{1,1100}(?:[eE][-+]?\d{1,6})?")
 
 
@@ -112,7 +113,7 @@ def _same_constant(left: Any, right: Any) -> bool:
 
     if not all(isinstance(value, sympy.Expr) and not value.free_symbols for value in (left, right)):
         return False
-    return _number(left, {}) is not None and _number(right, {}) is not None and not _differ(left, right)
+    return _number(left.doit()) is not None and _number(right.doit()) is not None and not _differ(left, right)
 
 
 def _differ(left: Any, right: Any) -> bool:
@@ -126,15 +127,20 @@ def _differ(left: Any, right: Any) -> bool:
     if not (isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr)):
         return False
     names = sorted(left.free_symbols | right.free_symbols, key=str)
-    values = {symbol: sympy.Rational(17 + 6 * k, 11 + k) for k, symbol in enumerate(names)}
-    a, b = (_number(value, values) for value in (left, right))
+    point = {symbol: sympy.Rational(17 + 6 * k, 11 + k) for k, symbol in enumerate(names)}
+    left, right = left.subs(point).doit(), right.subs(point).doit()
+    if left.is_Rational and right.is_Rational:
+        return bool(left != right)
+    a, b = _number(left), _number(right)
     if a is None or b is None:
         return False
+    if abs(a) > _COMPARABLE:
+        raise ValueError("too large to be compared")
     tolerance = sympy.Float("1e-12" if left.has(sympy.Float) or right.has(sympy.Float) else "1e-40", 50)
     return bool(abs(a - b) > tolerance * max(abs(a), abs(b), sympy.Float("1e-20", 50)))
 
 
-def _number(value: Any, values: dict[Any, Any]) -> Any:
+def _number(value: Any) -> Any:
     """``value`` to 50 digits, None if that is no finite number."""
-    number = value.subs(values).doit().evalf(50)
+    number = value.evalf(50)
     return number if number.is_number and number.is_finite and not number.free_symbols else None

@@ -15,8 +15,6 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-_GRACE_SECONDS = 3.0
-
 
 def nursery(descriptor: str, module: str, name: str, memory_mb: str) -> None:
     """Fork a worker whenever the parent asks for one; end, and end them, when the parent does."""
@@ -77,8 +75,8 @@ def _work(channel: socket.socket, function: Callable[[Any], Any], memory_mb: int
     try:
         for line in channel.makefile("rb"):
             message = json.loads(line)
-            # The kernel's timer: no Python code can hold it up. It ends a worker whose parent can no longer do so.
-            signal.setitimer(signal.ITIMER_REAL, message["seconds"] + _GRACE_SECONDS)
+            # The kernel's timer: no Python code can hold it up, and it is on time when the parent is busy, or gone.
+            signal.setitimer(signal.ITIMER_REAL, message["seconds"])
             started = time.perf_counter()
             try:
                 reply = {"value": function(message["request"])}

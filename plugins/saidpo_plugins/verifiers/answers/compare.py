@@ -20,6 +20,7 @@ from saidpo_plugins.verifiers.answers.structure import Form, parse
 from saidpo_plugins.verifiers.answers.values import proportional
 
 LENGTH_LIMIT = 1000
+_PIECE_LIMIT = 500
 
 _DECIMAL = re.compile(r"[-+]?\d{1,500}(?:\.\d{1,500})?", re.ASCII)
 _REMARK = re.compile(r"(.*[\d\w})%°])\((?:\\text\{)?([a-zA-Z]{3}[a-zA-Z -]*)\}?\)")
@@ -77,7 +78,14 @@ def _whole(gold: str, answer: str, ask: Ask) -> Decision:
     (_, gold_rest), (_, rest) = words.choice(gold), words.choice(answer)
     if bool(gold_rest) != bool(rest):  # "(C) 42" and "42"
         gold, answer = gold_rest or gold, rest or answer
-    return _Comparison(ask).forms(*(parse(words.meaning(text)) for text in (gold, answer)))
+    try:
+        return _Comparison(ask).forms(*(parse(words.meaning(text)) for text in (gold, answer)))
+    except _TooManyPieces:
+        return None
+
+
+class _TooManyPieces(Exception):
+    """Long lists of long terms: every item would be compared with every other."""
 
 
 class _Comparison:
@@ -85,8 +93,12 @@ class _Comparison:
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
+        self.pieces = 0
 
     def single(self, gold: str, answer: str) -> Decision:
+        self.pieces += 1
+        if self.pieces > _PIECE_LIMIT:
+            raise _TooManyPieces
         return same_single(gold, answer, self.ask)
 
     def forms(self, gold: Form, answer: Form) -> Decision:
@@ -128,6 +140,9 @@ class _Comparison:
 
     def unordered(self, golds: Sequence[Form], answers: Sequence[Form]) -> Decision:
         """Every item of each has its equal in the other."""
+        texts = {form.text for form in golds} & {form.text for form in answers}
+        if len(texts) == len(golds) == len(answers):
+            return True
         found = [[self.forms(gold, answer) for answer in answers] for gold in golds]
         result: Decision = len(golds) == len(answers) or bool(golds and answers)
         for line in (*found, *zip(*found, strict=True)):

@@ -68,13 +68,15 @@ def says_again(value: str, other: str, *, rounded: bool = True) -> bool | None:
     left, right = value_of(value), value_of(other)
     if left is None or right is None:
         return None
-    return abs(left - right) <= (_last_place(other) if rounded else abs(left) * _ROUNDING)
+    last = _last_place(other) if rounded else Fraction(0)
+    cut_off = 0 <= abs(left) - abs(right) < last and left * right >= 0
+    return cut_off or abs(left - right) <= max(last / 2, abs(left) * _ROUNDING)
 
 
 def _last_place(text: str) -> Fraction:
-    """One unit in the last place of a decimal fraction, next to nothing for another number."""
+    """One unit in the last place of a decimal fraction, nothing for another number."""
     decimal = _DECIMAL.fullmatch(text)
-    return Fraction(1, 10 ** len(decimal[1])) if decimal else _ROUNDING
+    return Fraction(1, 10 ** len(decimal[1])) if decimal else Fraction(0)
 
 
 def difference(form: Form) -> Node:
