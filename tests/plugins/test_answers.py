@@ -119,7 +119,7 @@ def test_equal_terms_are_found_equal_and_others_not(left: str, right: str) -> No
     """Against identities that hold whatever the terms are."""
     a, b = f"({left})", f"({right})"
     assert equal(read(f"({a}+{b})^2"), read(f"{a}^2+2{a}*{b}+{b}^2")) is not False
-    assert compare(f"{a}+{b}", f"{b}+{a}") is True
+    assert compare(f"{a}+{b}", f"{b}+{a}") is not False  # None for sin(sin π), which may be anything so small
     assert compare(f"{a}", f"{a}+10^{{-30}}") is False
 
 
