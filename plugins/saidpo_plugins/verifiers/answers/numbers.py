@@ -21,6 +21,7 @@ _ATOM = re.compile(
     r"(?:(?:\\(?:overline|bar|dot) ?\{(?P<repeated>\d+)\})|\((?P<brackets>\d+)\))"
     r"|(?P<start>\d*)\.(?P<lead>\d*?)(?P<block>\d{1,12}?)(?P=block){2,40} ?\.{3}"
 )
+_DECIMAL = re.compile(r"-?\d{1,1000}(?:\.\d+)?", re.ASCII)
 _PART = r"([^{}]+(?:\{[^{}]*\}[^{}]*)?)"
 _FRACTION = re.compile(rf"\\frac\{{{_PART}\}}\{{{_PART}\}}")
 _MIXED = re.compile(r"(\d{1,100})(?: ?(\\frac\{\d{1,100}\}\{\d{1,100}\})| (\d{1,100}/\d{1,100}))")
@@ -57,6 +58,8 @@ class Number:
 
 def number(text: str) -> Number | None:
     """The number that a normalised ``text`` is, None if it is not one."""
+    if _DECIMAL.fullmatch(text):
+        return Number(Fraction(text), digits=_lead(text))
     in_base = _BASE.fullmatch(text)
     if in_base:
         base = in_base.group(2) or in_base.group(3)
@@ -80,37 +83,43 @@ def rational(text: str) -> Fraction | None:
     """The value of a normalised rational number, None if it is not one, or a huge one."""
     if text.startswith("(") and text.endswith(")") and not set("(),") & set(text[1:-1]):  # (1,200) is a pair
         text = text[1:-1].strip()
-    sign = -1 if text.startswith("-") else 1
-    text = text[1:].strip() if text[:1] in ("-", "+") else text
+    if text[:1] in ("-", "+"):
+        size = _size(text[1:].strip())
+        return None if size is None else -size if text[0] == "-" else size
+    return _size(text)
+
+
+def _size(text: str) -> Fraction | None:
+    """A number without sign."""
     mixed = _MIXED.fullmatch(text)
     if mixed:
-        part = rational(mixed.group(2) or mixed.group(3))
-        return None if part is None else sign * (int(mixed.group(1)) + part)
+        part = _size(mixed.group(2) or mixed.group(3))
+        return None if part is None else int(mixed.group(1)) + part
     fraction = _FRACTION.fullmatch(text)
     if fraction or text.count("/") == 1:
-        above, below = (_atom(part) for part in (fraction.groups() if fraction else text.split("/")))
-        return sign * above / below if above is not None and below else None
-    value = _atom(text) if text[:1] not in ("-", "+") else None
-    return None if value is None else sign * value
+        above, below = (_atom(part.strip()) for part in (fraction.groups() if fraction else text.split("/")))
+        return above / below if above is not None and below else None
+    return _atom(text) if text[:1] not in ("-", "+") else None
 
 
 def _atom(text: str) -> Fraction | None:
-    text = text.strip()
-    sign = -1 if text.startswith("-") else 1
-    match = _ATOM.fullmatch(text.removeprefix("-"))
+    if text.startswith("-"):
+        size = _atom(text[1:]) if text[1:2] != "-" else None
+        return None if size is None else -size
+    match = _ATOM.fullmatch(text)
     if not match:
         return None
     if match["repeated"] or match["brackets"]:
-        return sign * _repeating(match["whole"], match["fixed"], match["repeated"] or match["brackets"])
+        return _repeating(match["whole"], match["fixed"], match["repeated"] or match["brackets"])
     if match["block"]:  # 0.333... and 0.121212..., but not 1.414...: the block stands three times
-        return sign * _repeating(match["start"], match["lead"], match["block"])
+        return _repeating(match["start"], match["lead"], match["block"])
     if match["base"]:
         base, power = int(match["base"]), int(match["power"] or match["long_power"])
         if base.bit_length() * abs(power) > BITS_LIMIT or (base == 0 and power <= 0):
             return None
-        return sign * Fraction(base) ** power
+        return Fraction(base) ** power
     value = Fraction(match["number"].replace(",", ""))
-    return sign * value * Fraction(10) ** int((match["e"] or "0").strip("{}"))
+    return value * Fraction(10) ** int(match["e"].strip("{}")) if match["e"] else value
 
 
 def _repeating(whole: str, fixed: str, repeated: str) -> Fraction:
