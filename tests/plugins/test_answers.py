@@ -25,6 +25,8 @@ SAME = [
     ("50\\%", "50"),
     ("5 cm^2", "5 square centimeters"),
     ("9.8\\,\\frac{\\text{m}}{\\text{s}^2}", "9.8 m/s^2"),
+    ("12 m/s", "12\\,\\mathrm{m\\,s^{-1}}"),
+    ("D", "Option D: 5 cm"),
     ("5 ft 3 in", "5 feet 3 inches"),
     ("2 million", "2,000,000"),
     ("4210_{5}", "4210"),

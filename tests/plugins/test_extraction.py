@@ -19,6 +19,8 @@ from saidpo_plugins.verifiers.thinking import outside_thinking
         ("\\boxed {42}", "42"),
         ("\\boxed\n{42}", "42"),
         ("\\fbox{7}", "7"),
+        ("\\\\boxed{7}", "7"),  # escaped once too often
+        ("a \\\\\\boxed{7}", "7"),  # after the end of a line
         ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
         ("\\boxed{\\{1, 2\\}}", "\\{1, 2\\}"),
         ("\\boxed{a \\\\ {b}}", "a \\\\ {b}"),

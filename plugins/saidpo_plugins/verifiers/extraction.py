@@ -18,7 +18,7 @@ from saidpo_plugins.verifiers.thinking import outside_thinking
 
 __all__ = ["extract", "marked", "outside_thinking"]
 
-_SCAN = re.compile(r"\\(?:boxed|fbox)[ \t\n]{0,8}\{|\\.|[{}]", re.DOTALL)
+_SCAN = re.compile(r"\\{1,2}(?:boxed|fbox)[ \t\n]{0,8}\{|\\.|[{}]", re.DOTALL)
 _IS = r"is|are|would be|will be|must be|should be|equals"
 _MARK = re.compile(
     r"\b(?:answers?|ans|(?:correct|right|best) (?:option|choice))\b[*_`\"')}]{0,4}"

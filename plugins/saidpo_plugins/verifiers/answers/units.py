@@ -142,13 +142,11 @@ def unit_name(unit: str) -> str:
     unit = re.sub(r"\bin (?:total|all)\b", "", unit)
     for text, word, exponent, _ in _WORD.findall(unit):
         if exponent:
-            if words and exponent != "1":
-                words[-1] += f"^{exponent}"
+            _raise(words, exponent)
             continue
         for item in re.findall(r"[^\W\d_]+|/|°|[€£¥₹¢]|\^\{?-?\d\}?", text or word):
             if item.startswith("^"):
-                if words:
-                    words[-1] += "^" + item.strip("^{}")
+                _raise(words, item.strip("^{}"))
                 continue
             name = _word_name(item)
             if name in ("square", "sq", "cubic", "cu"):
@@ -162,6 +160,14 @@ def unit_name(unit: str) -> str:
                 words.append(f"/{full}" if divided else full)
                 divided = False
     return " ".join(word for word in words if not word.startswith("?"))
+
+
+def _raise(words: list[str], exponent: str) -> None:
+    """``s^-1`` is ``/s``."""
+    if not words or exponent == "1":
+        return
+    size = exponent.removeprefix("-")
+    words[-1] = ("/" if size != exponent else "") + words[-1] + (f"^{size}" if size != "1" else "")
 
 
 def _word_name(word: str) -> str:

@@ -13,7 +13,7 @@ _OPTION = re.compile(
     r"(?:\\text\{)?(?:the )?(?:correct )?(?:option|choice|answer|statement)s? ?(?:is )?:?\}? ?", re.IGNORECASE
 )
 _CHOICE = re.compile(
-    r"\(?([A-J])\)?(?:[.):]|(?= )|$)(?![\d(^*/+=<>|!_{∈∪≤≥-])\s*(.*)"
+    r"\(?([A-J])(?:\)?[.):]|\)|(?= )|$)(?![(^*/+=<>|!_{∈∪≤≥-])\s*(.*)"
     r"|\(([a-j])\)(?!\S)\s*(.*)",
     re.DOTALL,
 )
