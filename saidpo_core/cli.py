@@ -98,6 +98,20 @@ def compare(**options: Any) -> None:
     compare_samplers(**options)
 
 
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("-v", "--verbose", is_flag=True, help="name every check, not only those that fail")
+def check(names: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+    """Check that components keep the promises of their kind: all that is installed, or those of NAMES.
+
+    A name is a package (saidpo-spectral), a kind (clusterer) or a component (clusterer/kmeans).
+    """
+    from saidpo_core.check_command import check_components
+
+    check_components(load_registry(), names, as_json=as_json, verbose=verbose)
+
+
 def main() -> None:
     """Entry point: errors of users and of the run become one message and an exit code, never a traceback."""
     # Idle threads that spin steal the core from the others; must be set before torch is imported.

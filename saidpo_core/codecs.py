@@ -43,7 +43,7 @@ def problem_from_json(row: Any) -> Problem:
     return Problem(**{**row, "tags": tuple(row["tags"])})
 
 
-def _response_to_json(response: Response) -> dict[str, Any]:
+def response_to_json(response: Response) -> dict[str, Any]:
     """Without ``seconds``: what is measured differs from run to run, and must not make equal runs look unequal."""
     return {
         "text": response.text,
@@ -67,7 +67,7 @@ def attempts_to_json(attempts: Attempts) -> dict[str, Any]:
     return {
         "problem_id": attempts.problem_id,
         "prompt_ids": attempts.prompt_ids,
-        "responses": [_response_to_json(response) for response in attempts.responses],
+        "responses": [response_to_json(response) for response in attempts.responses],
         "verdicts": [[v.outcome, v.extracted, v.reason] for v in attempts.verdicts],
     }
 
@@ -89,8 +89,8 @@ def pair_to_json(pair: Pair) -> dict[str, Any]:
     return {
         "problem_id": pair.problem_id,
         "prompt_ids": pair.prompt_ids,
-        "chosen": _response_to_json(pair.chosen),
-        "rejected": _response_to_json(pair.rejected),
+        "chosen": response_to_json(pair.chosen),
+        "rejected": response_to_json(pair.rejected),
     }
 
 

@@ -94,13 +94,13 @@ def plain(value: Any) -> Any:
     return value
 
 
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """`` Did you mean X?`` with the nearest of ``known``, or a list of them, or nothing."""
+def nearest(name: str, known: typing.Iterable[str], *, listed: bool = True) -> str:
+    """`` Did you mean X?`` with the nearest of ``known``, or a list of them unless ``listed`` is off, or nothing."""
     known = list(known)
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f" Did you mean {close[0]}?"
-    return f" Known: {', '.join(known)}." if known else ""
+    return f" Known: {', '.join(known)}." if known and listed else ""
 
 
 def _less(value: Any, bound: float) -> bool:

@@ -17,11 +17,12 @@ import os
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from saidpo_core import Component, Pool, Problem, ProblemSets, UsageError, hookimpl, option
+from saidpo_core import Component, Pool, Problem, ProblemSets, Trial, UsageError, hookimpl, option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -236,6 +237,15 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number" if isinstance(value, int | float) else f"a {type(value).__name__}")
 
 
+@contextmanager
+def _trial(folder: Path) -> Iterator[Trial]:
+    """A file of two dozen problems."""
+    rows = ({"id": i, "question": f"What is {i} + 1?", "answer": i + 1, "tags": ["sums"]} for i in range(24))
+    path = folder / "problems.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    yield Trial(options={"path": str(path)})
+
+
 @hookimpl
 def saidpo_pools() -> list[Component[Pool]]:
     return [
@@ -244,5 +254,6 @@ def saidpo_pools() -> list[Component[Pool]]:
             summary="problems from your own .jsonl, .jsonl.gz or .parquet file",
             options=JsonlOptions,
             build=Jsonl,
+            trial=_trial,
         )
     ]
