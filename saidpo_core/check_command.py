@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from saidpo_core.registry import Offer, Registry
 def check_components(registry: Registry, names: Sequence[str], *, as_json: bool, verbose: bool) -> None:
     """Check the components called ``names`` (all, if there are none). Raises ``SaidpoError`` if one keeps not all of
     its promises, or if a plug-in that was meant could not even be loaded."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # those of libraries would come between the lines
     offers = choose(registry, names)
     broken = [item for item in registry.broken if not names or item.owner.distribution in names]
     failed = 0

@@ -112,11 +112,31 @@ def check(names: tuple[str, ...], as_json: bool, verbose: bool) -> None:
     check_components(load_registry(), names, as_json=as_json, verbose=verbose)
 
 
+@cli.command()
+@click.argument("name")
+@click.option("--kind", required=True, metavar="KIND", help="clusterer, sampler, ... as saidpo plugins lists them")
+@click.option(
+    "--dir",
+    "where",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="where to put it  [default: .]",
+)
+def new_plugin(name: str, kind: str, where: Path) -> None:
+    """Write a package NAME, such as saidpo-areas, with a component of one kind that works and one idea to change."""
+    from saidpo_core.new_plugin import tell, write_package
+
+    folder = write_package(load_registry(), name, kind, where)
+    tell(folder, name, kind)
+
+
 def main() -> None:
     """Entry point: errors of users and of the run become one message and an exit code, never a traceback."""
     # Idle threads that spin steal the core from the others; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         code = cli.main(prog_name="saidpo", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
