@@ -72,7 +72,8 @@ def complete(tmp_path: Path, *words: str) -> list[str]:
     typed = " ".join(f"'{word}'" for word in words)
     script = (
         'eval "$(saidpo completion bash)"; complete -p saidpo >/dev/null || exit 1\n'
-        f"COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _saidpo_completion saidpo; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        f"COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _saidpo_completion saidpo\n"
+        "printf '%s\\n' \"${COMPREPLY[@]}\""
     )
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True)
