@@ -221,13 +221,14 @@ class TestHDBSCAN:
         doubled = hdbscan(np.concatenate([self.TWO, self.TWO[:7], self.TWO[:7]]))
         np.testing.assert_array_equal(doubled[:40], hdbscan(self.TWO))
 
-    def test_no_cluster_swallows_the_embedded_pool(self) -> None:
-        """With the leaves of the tree; its most stable nodes are one cluster of nearly all and a few of the rest."""
+    @pytest.mark.parametrize("min_cluster_size", ["auto", 10])
+    def test_no_cluster_swallows_the_embedded_pool(self, min_cluster_size: int | Literal["auto"]) -> None:
+        """The most stable nodes of the tree, or core distances that grow with the size, would be one that does."""
         [pool] = [offer for offer in saidpo_pools() if offer.name == "arithmetic"]
         problems = pool.build(pool.options()).load(np.random.default_rng(0)).problems
         texts, index = np.unique([text_of(problem.tags) for problem in problems], return_inverse=True)
         rows = Tfidf(NoOptions()).embed(texts.tolist(), lambda done, total: None)[index]
-        sizes = np.bincount(hdbscan(rows, "auto"))
+        sizes = np.bincount(hdbscan(rows, min_cluster_size))
         assert 15 <= len(sizes) <= 60
         assert sizes.max() < len(problems) / 5
 
