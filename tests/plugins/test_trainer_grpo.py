@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.plugins.trainer_jobs import (
     attempts_at,
     logp,
     make_job,
+    misname_models,
     prompt_ids,
     respond,
     tokenizer,
@@ -100,6 +100,8 @@ def test_only_the_problems_of_the_pairs_are_visited_each_in_every_pass(tmp_path:
     job = replace(job, pairs=job.pairs[:3])
     train("grpo", job, steps=0, epochs=2.0, batch_size=2, micro_batch_size=2, group_size=2)
     assert Counter(id for id, _ in verifier.asked) == {pair.problem_id: 2 * 2 for pair in job.pairs}
+    visited = [id for id, _ in verifier.asked][::2]
+    assert len(set(visited[:3])) == 3
 
 
 def test_what_cannot_be_judged_moves_nothing(tmp_path: Path) -> None:
@@ -141,10 +143,11 @@ def test_a_response_stays_within_the_positions_of_the_model(
     assert max(len(prompt) + len(ids) for prompt, ids in generated) == limit
 
 
-def test_beta_pulls_to_the_rounds_own_policy_whatever_its_config_names(tmp_path: Path) -> None:
+def test_beta_pulls_to_the_rounds_own_policy_whatever_its_config_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train("sft", make_job(tmp_path / "round-1"), lr=1e-3)
-    config = tmp_path / "round-1" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"_name_or_path": str(POLICY)}))
+    misname_models(monkeypatch)
     still = train("grpo", make_job(tmp_path / "still", policy=tmp_path / "round-1"), beta=0.5, lr=0.0, steps=2)
     assert still.metrics["kl_last"] == pytest.approx(0, abs=1e-6)
     moved = train("grpo", make_job(tmp_path / "moved", policy=tmp_path / "round-1"), beta=0.5, lr=1e-3, steps=4)

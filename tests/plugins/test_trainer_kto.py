@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from saidpo_core.run_dir import sha256
 from saidpo_plugins.trainers.kto import balanced_weights, mismatched
-from tests.plugins.trainer_jobs import POLICY, TEXTS, attempts_at, logp, make_job, prompt_ids, respond, train
+from tests.plugins.trainer_jobs import (
+    POLICY,
+    TEXTS,
+    attempts_at,
+    logp,
+    make_job,
+    misname_models,
+    prompt_ids,
+    respond,
+    train,
+)
 
 
 def test_it_makes_right_responses_likelier_and_wrong_ones_less_likely(tmp_path: Path) -> None:
@@ -26,10 +35,11 @@ def test_it_makes_right_responses_likelier_and_wrong_ones_less_likely(tmp_path: 
     assert report.metrics["chosen_logp_drift"] > 0 > report.metrics["rejected_logp_drift"]
 
 
-def test_the_reference_is_the_rounds_own_policy_whatever_its_config_names(tmp_path: Path) -> None:
+def test_the_reference_is_the_rounds_own_policy_whatever_its_config_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train("kto", make_job(tmp_path / "round-1"), steps=4)
-    config = tmp_path / "round-1" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"_name_or_path": str(POLICY)}))
+    misname_models(monkeypatch)
     # At the first step the policy is the reference: all log-ratios are 0, and so every loss is sigmoid(0) = 1/2.
     report = train("kto", make_job(tmp_path / "round-2", policy=tmp_path / "round-1"), steps=1)
     assert report.metrics["loss_first"] == pytest.approx(0.5, abs=1e-5)

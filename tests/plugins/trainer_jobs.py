@@ -7,10 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from saidpo_core import Attempts, Pair, Problem, Response, TrainingJob, TrainingReport, Verdict, Verifier
+from saidpo_plugins.common.checkpoints import load_model
 from saidpo_plugins.policies.embedded import saidpo_policies
 from saidpo_plugins.trainers.dpo import DPO, DPOOptions
 from saidpo_plugins.trainers.grpo import GRPO, GRPOOptions
@@ -113,6 +115,17 @@ def logp(folder: Path, prompt: Sequence[int], response: Sequence[int]) -> float:
 def weights(folder: Path) -> dict[str, Any]:
     state: dict[str, Any] = AutoModelForCausalLM.from_pretrained(folder).state_dict()
     return state
+
+
+def misname_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the config of every policy that a trainer loads names the embedded one as where it came from."""
+
+    def load(folder: Path, **options: Any) -> Any:
+        model = load_model(folder, **options)
+        model.config._name_or_path = str(POLICY)
+        return model
+
+    monkeypatch.setattr("saidpo_plugins.trainers.trl_common.load_model", load)
 
 
 class SaysVerifier:
