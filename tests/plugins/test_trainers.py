@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 from saidpo_core.run_dir import sha256
-from tests.plugins.trainer_jobs import KINDS, POLICY, TEXTS, attempts_at, make_job, train
+from tests.plugins.trainer_jobs import KINDS, POLICY, TEXTS, attempts_at, make_job, train, weights
 
 every_trainer = pytest.mark.parametrize("kind", KINDS)
 
@@ -91,3 +91,18 @@ def test_weights_are_kept_in_full_precision_unless_asked(tmp_path: Path) -> None
     for name, dtype in (("auto", torch.float32), ("half", torch.bfloat16)):
         with safe_open(tmp_path / name / "model.safetensors", "pt") as file:
             assert {file.get_tensor(key).dtype for key in file.keys()} == {dtype}  # noqa: SIM118
+
+
+@pytest.mark.parametrize("warmup", [0.1, 1.0])
+def test_warming_up_leaves_a_step_to_train_in(warmup: float, tmp_path: Path) -> None:
+    """A schedule that starts at a rate of 0 would waste the only step of a round with few pairs."""
+    train("sft", make_job(tmp_path / "new"), steps=1, warmup=warmup, scheduler="cosine")
+    assert sha256(tmp_path / "new" / "model.safetensors") != sha256(POLICY / "model.safetensors")
+
+
+@every_trainer
+def test_gradient_checkpointing_changes_nothing_but_memory(kind: str, tmp_path: Path) -> None:
+    train(kind, make_job(tmp_path / "off"), steps=1, gradient_checkpointing="off")
+    train(kind, make_job(tmp_path / "on"), steps=1, gradient_checkpointing="on")
+    off, on = weights(tmp_path / "off"), weights(tmp_path / "on")
+    assert all(torch.allclose(off[key], on[key], atol=1e-6) for key in off)

@@ -17,11 +17,13 @@ and moves nothing. One that is cut off is neither right nor wrong, whatever it s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from saidpo_core import Component, SaidpoError, Trainer, TrainingJob, TrainingReport, hookimpl, option
+from saidpo_core import Component, SaidpoError, Trainer, TrainingJob, TrainingReport, Trial, hookimpl, option
 from saidpo_plugins.trainers.responses import pair_problems
 from saidpo_plugins.trainers.trl_common import (
     History,
@@ -56,8 +58,9 @@ class GRPO:
         group = job.samples if options.group_size == "auto" else options.group_size
         groups = max(1, round(options.batch_size / group))
         batch = groups * group
-        prompts = {item.problem_id: item.prompt_ids for item in job.attempts}
+        attempts = {item.problem_id: item for item in job.attempts}
         problems = pair_problems(job)
+        prompts = {id: attempts[id].prompt_ids for id in problems}
         steps = options.steps or max(1, math.ceil(options.epochs * len(problems) / groups))
         judge = Judge(job, group, options.truncated)
 
@@ -139,7 +142,7 @@ class Judge:
         return TrainingReport(steps=len(history), metrics=metrics, generated_tokens=self.tokens)
 
 
-def _with_prompts(kind: Any, prompts: Any) -> Any:
+def _with_prompts(kind: Any, prompts: Mapping[str, Sequence[int]]) -> Any:
     """TRL's trainer, taking the ids of problems for prompts, and their token ids from ``prompts``."""
 
     class WithPrompts(kind):  # type: ignore[misc, unused-ignore]
@@ -160,7 +163,7 @@ def _visits(problems: Sequence[str], count: int, seed: int) -> Any:
     return Dataset.from_dict({"prompt": [problems[row] for row in order]})
 
 
-def _room(model: Any, prompts: Any, wanted: int) -> int:
+def _room(model: Any, prompts: Iterable[Sequence[int]], wanted: int) -> int:
     """New tokens that the model has positions for after the longest prompt, at most ``wanted``."""
     limit = getattr(model.config, "max_position_embeddings", None)
     return wanted if limit is None else max(1, min(wanted, limit - max(map(len, prompts))))
@@ -176,6 +179,12 @@ def _set_reference(trainer: Any, job: TrainingJob, options: GRPOOptions) -> None
     trainer.beta = options.beta
 
 
+@contextmanager
+def _trial(folder: Path) -> Iterator[Trial]:
+    """The small policy needs no more; the default would be minutes where a response does not end."""
+    yield Trial(options={"max_new_tokens": 32})
+
+
 @hookimpl
 def saidpo_trainers() -> list[Component[Trainer]]:
     return [
@@ -185,5 +194,6 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             options=GRPOOptions,
             build=GRPO,
             source="arXiv 2402.03300; an open question of the paper",
+            trial=_trial,
         )
     ]

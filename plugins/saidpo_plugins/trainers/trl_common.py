@@ -32,15 +32,15 @@ class TRLOptions:
     epochs: float = option(1.0, "passes over the round's data", low=0.01)
     steps: int = option(0, "optimiser steps a round, whatever the amount of data; 0: as many as epochs need", low=0)
     scheduler: Literal["cosine", "linear", "constant"] = option("cosine", "learning-rate schedule within a round")
-    warmup: float = option(0.1, "share of the steps with a rising learning rate", low=0, high=1)
+    warmup: float = option(0.1, "share of the steps with a rising learning rate, the last never", low=0, high=1)
     max_grad_norm: float = option(1.0, "gradients are clipped to this norm", low=0)
     gradient_checkpointing: Literal["auto", "on", "off"] = option(
         "auto", "on saves memory; auto: on with an accelerator"
     )
     dtype: Literal["auto", "float32", "bfloat16"] = option(
         "auto",
-        "auto: float32 weights, on a GPU computed with in bfloat16; bfloat16: weights too, which takes half the "
-        "memory but rounds small updates away",
+        "auto: float32 weights, on a GPU bfloat16 arithmetic; bfloat16: bfloat16 weights too, which take half the "
+        "memory, but small updates are rounded away",
     )
     trust_remote_code: bool = option(False, "run Python code that comes with the checkpoint")
 
@@ -117,6 +117,11 @@ def pretokenised(kind: Any, references: Sequence[str] = ()) -> Any:
 
         def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
             return dataset
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            # Warming up begins at 0, so a training of one step that warms up for one step would change nothing.
+            self.args.warmup_steps = min(self.args.get_warmup_steps(num_training_steps), num_training_steps - 1)
+            return super().create_scheduler(num_training_steps, optimizer)
 
         def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
             import torch
