@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import click
 
 import saidpo_core
+from saidpo_core import importing
 from saidpo_core.cli_options import RunCommand, explain_unknown, settings_from
-from saidpo_core.errors import SaidpoError
+from saidpo_core.errors import PluginError, SaidpoError
+from saidpo_core.listing import as_rows, print_table, say_broken_briefly
 from saidpo_core.registry import Registry, load_registry
 
 
@@ -51,6 +54,8 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
 
     settings = settings_from(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
+    if not quiet:
+        say_broken_briefly(registry)
     screen = make_screen(quiet)
     with screen:
         screen.begin(settings, path)
@@ -62,8 +67,6 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def plugins(as_json: bool) -> None:
     """List every component: kind, name, owner, summary; and the plug-ins that could not be loaded."""
-    from saidpo_core.listing import as_rows, print_table
-
     registry = load_registry()
     if as_json:
         import json
@@ -103,21 +106,32 @@ def main() -> None:
     # Idle threads that spin steal the core from the others; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    importing.may_restart = True
     try:
         code = cli.main(prog_name="saidpo", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.NoSuchOption as error:
-        _fail(explain_unknown(error, load_registry()), 2)
+        _fail(explain_unknown(error), 2)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except SaidpoError as error:
-        _fail(str(error), error.exit_code)
+        _fail(f"{error}{_where(error)}", error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; the same command goes on where this one stopped", 130)
     except Exception as error:
         if os.environ.get("SAIDPO_DEBUG"):
             raise
         _fail(f"unexpected {type(error).__name__}: {error} (SAIDPO_DEBUG=1 shows where; please report it)", 1)
+
+
+def _where(error: SaidpoError) -> str:
+    """For the author of a plug-in: the traceback of its own error, or how to see it."""
+    if not isinstance(error, PluginError) or error.__cause__ is None:
+        return ""
+    if not os.environ.get("SAIDPO_DEBUG"):
+        return " (SAIDPO_DEBUG=1 shows where)"
+    traceback.print_exception(error.__cause__)
+    return ""
 
 
 def _fail(message: str, code: int) -> None:

@@ -14,6 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.listing import say_broken
 from saidpo_core.options import OptionSpec, nearest, specs_of
 from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
@@ -100,6 +101,10 @@ class RunCommand(click.Command):
             flags += component_options(offer)
         self.params += [flag for flag in flags if flag.name not in known]
 
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        say_broken(ctx.obj)
+        super().format_help(ctx, formatter)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Three sections: the run, which components, and the options of the chosen ones."""
         sections: dict[str, list[tuple[str, str]]] = {
@@ -134,8 +139,9 @@ def _glance(args: Sequence[str]) -> dict[str, str]:
     return {**from_file, **{kind: name for kind, name in given.items() if kind != "config"}}
 
 
-def explain_unknown(error: click.NoSuchOption, registry: Registry) -> str:
+def explain_unknown(error: click.NoSuchOption) -> str:
     """Why a flag is unknown: an option of another component, or a slip of the pen."""
+    registry = error.ctx.obj if error.ctx is not None and error.ctx.obj else load_registry()
     name = error.option_name.lstrip("-")
     if error.ctx is not None and error.ctx.info_name == "compare":
         own_names = [

@@ -16,7 +16,7 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from saidpo_core.errors import PluginError, SaidpoError, disk_errno
+from saidpo_core.errors import PluginError, SaidpoError, disk_errno, first_line, place_in
 from saidpo_core.records import (
     Attempts,
     Evaluation,
@@ -38,17 +38,25 @@ if TYPE_CHECKING:
 
 @contextmanager
 def blame(offer: Offer, method: str) -> Iterator[None]:
-    """Name the component and its owner in whatever goes wrong inside. The disk's errors are not the component's."""
+    """Name the component and its owner in whatever goes wrong inside. The disk's errors are not the component's.
+
+    A stranger's own ``SaidpoError`` stays one, with its name before it. Nor may a component end the run by exiting.
+    """
     try:
         yield
-    except SaidpoError:
+    except SaidpoError as error:
+        if not (offer.bundled or error.blamed):
+            error.args = (f"{offer}: {error}",)
+            error.blamed = True
         raise
-    except Exception as error:
-        if disk_errno(error) is not None:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, Exception) and disk_errno(error) is not None:
             raise
-        text = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
-        raise PluginError(f"{offer} failed in {method}: {reason}{_place(error, offer)}") from error
+        place = place_in(offer.owner.module, traceback.walk_tb(error.__traceback__))
+        where = f" ({place})" if place else ""
+        raise PluginError(f"{offer} failed in {method}: {first_line(error)}{where}") from error
 
 
 def require(condition: bool, offer: Offer, method: str, promise: str) -> None:
@@ -251,16 +259,6 @@ def _require_length(value: Any, n: int, offer: Offer, method: str, what: str) ->
 
 def _broken(offer: Offer, method: str, promise: str) -> NoReturn:
     raise PluginError(f"{offer} broke its promise in {method}: {promise}")
-
-
-def _place(error: Exception, offer: Offer) -> str:
-    """`` (FILE:LINE)`` of the innermost frame in the owner's package, for its author."""
-    package = offer.owner.module.partition(":")[0].partition(".")[0]
-    place = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        if str(frame.f_globals.get("__name__")).partition(".")[0] == package:
-            place = f" ({Path(frame.f_code.co_filename).name}:{line})"
-    return place
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

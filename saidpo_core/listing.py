@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -27,7 +28,8 @@ def as_rows(registry: Registry) -> dict[str, Any]:
     ]
     policies = [{"name": p.name, "default": p.default, "summary": p.summary} for p in registry.policies]
     broken = [{"plugin": str(item.owner), "problem": item.problem} for item in registry.broken]
-    return {"components": components, "policies": policies, "broken": broken}
+    left_out = [str(owner) for owner in registry.left_out]
+    return {"components": components, "policies": policies, "broken": broken, "left_out": left_out}
 
 
 def print_table(registry: Registry) -> None:
@@ -47,5 +49,19 @@ def print_table(registry: Registry) -> None:
         last = row[0]
         click.echo("  ".join(item.ljust(width) for item, width in zip(shown, (*widths, 0), strict=True)).rstrip())
     click.echo("\n* used by default. Choose another with --KIND=NAME; its options: saidpo --KIND=NAME --help")
-    for item in tree["broken"]:
-        click.echo(f"could not be loaded: {item['plugin']}: {item['problem']}", err=True)
+    say_broken(registry)
+
+
+def say_broken(registry: Registry) -> None:
+    """One line on stderr for each plug-in that could not be loaded, and with SAIDPO_DEBUG where it went wrong."""
+    for item in registry.broken:
+        click.echo(f"could not be loaded: {item}", err=True)
+        if item.trace and os.environ.get("SAIDPO_DEBUG"):
+            click.echo(item.trace, err=True)
+    for owner in registry.left_out:
+        click.echo(f"left out by SAIDPO_WITHOUT: {owner}", err=True)
+
+
+def say_broken_briefly(registry: Registry) -> None:
+    if registry.broken:
+        click.echo(f"could not be loaded: {registry.broken_packages()}; see saidpo plugins", err=True)
