@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 
@@ -34,17 +34,23 @@ class Owner:
         return f"{self.package} ({self.module})"
 
 
-def installed(unreadable: Callable[[Owner, str], None]) -> Iterator[EntryPoint]:
+def installed(unreadable: Callable[[Owner, str], None]) -> list[EntryPoint]:
     """All entry points of the group; ``unreadable`` is told of packages whose list of them is not one."""
     try:
-        yield from entry_points(group="saidpo")
+        return list(entry_points(group="saidpo"))
     except Exception:  # it is all or nothing, so one package after the other
-        for distribution in distributions():
-            try:
-                yield from distribution.entry_points.select(group="saidpo")
-            except Exception as error:
-                owner = Owner(*_name_and_version(distribution), "entry_points.txt")
-                unreadable(owner, f"cannot be read: {first_line(error)}")
+        pass
+    found: dict[str, list[EntryPoint]] = {}
+    for distribution in distributions():
+        name, version = _name_and_version(distribution)
+        if _normal(name) in found:  # one further down the path is hidden
+            continue
+        try:
+            found[_normal(name)] = list(distribution.entry_points.select(group="saidpo"))
+        except Exception as error:
+            found[_normal(name)] = []
+            unreadable(Owner(name, version, "entry_points.txt"), f"cannot be read: {first_line(error)}")
+    return [entry for entries in found.values() for entry in entries]
 
 
 def owned(entries: Iterable[EntryPoint]) -> list[tuple[Owner, EntryPoint]]:

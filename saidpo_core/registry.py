@@ -219,7 +219,7 @@ def _offered(
 
     def judged() -> list[tuple[Any, str]]:
         returned = hooks[hook]()
-        if not isinstance(returned, Iterable):
+        if not isinstance(returned, list | tuple):
             raise TypeError(f"expected a list, got {type(returned).__name__}")
         return [(item, problem_of(item)) for item in returned]
 

@@ -1,7 +1,7 @@
 """Time of ``saidpo --help`` and ``saidpo plugins`` as whole processes: median (min, max) of 10.
 
-    python tests/bench/bench_startup.py                  # as installed here
-    python tests/bench/bench_startup.py --packages 200   # with so many light plug-in packages besides
+python tests/bench/bench_startup.py                  # as installed here
+python tests/bench/bench_startup.py --packages 200   # with so many light plug-in packages besides
 """
 
 from __future__ import annotations
