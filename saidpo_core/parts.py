@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from saidpo_core.components import (
     Trainer,
     Verifier,
 )
-from saidpo_core.contracts import blame, check_generations, check_verdicts, unchanged
+from saidpo_core.contracts import blame, check_generations, check_verdicts, require, unchanged
 from saidpo_core.options import build_options
 from saidpo_core.records import Generation, Problem, Request, Verdict
 from saidpo_core.registry import Offer, Registry
@@ -57,7 +57,10 @@ class Parts:
         offer = self.offer("generator")
         with ExitStack() as stack:
             with blame(offer, "load"):
-                engine = stack.enter_context(self.generator.load(policy))
+                loaded = self.generator.load(policy)
+                good = isinstance(loaded, AbstractContextManager)
+                require(good, offer, "load", f"expected a context manager, got {type(loaded).__name__}")
+                engine = stack.enter_context(loaded)
             yield CheckedEngine(engine, offer)
             with blame(offer, "load"):
                 stack.close()
