@@ -47,8 +47,7 @@ def kind_options(registry: Registry) -> list[click.Option]:
     options = []
     for kind in KINDS:
         default = next((offer.component.name for offer in registry.of_kind(kind) if offer.default), "?")
-        names = ", ".join(offer.component.name for offer in registry.of_kind(kind))
-        help = f"{names}  [default: {default}]"
+        help = f"{', '.join(registry.names(kind))}  [default: {default}]"
         options.append(
             click.Option([f"--{kind}", _parameter(kind)], type=ComponentName(kind), metavar="NAME", help=help)
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -83,6 +84,13 @@ class Registry:
 
     def of_kind(self, kind: str) -> list[Offer]:
         return [offer for offer in self.offers if offer.kind == kind]
+
+    def names(self, kind: str) -> list[str]:
+        """Of all components of a kind, as they have to be said: bare if that means them, else with the owner."""
+        offers = self.of_kind(kind)
+        count = Counter(offer.component.name for offer in offers)
+        bare = [offer.bundled or count[offer.component.name] == 1 for offer in offers]
+        return [offer.component.name if b else offer.qualified for offer, b in zip(offers, bare, strict=True)]
 
     def default(self, kind: str) -> Offer:
         """The bundled component that is used when the user names none."""

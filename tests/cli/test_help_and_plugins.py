@@ -138,6 +138,7 @@ def test_a_broken_package_and_a_second_kmeans_disturb_no_run(tmp_path: Path, sai
     done = saidpo("--clusterer=kmeans", "--help", cwd=tmp_path, path=packages)
     assert done.returncode == 0
     assert "--clusterer.k " in done.stdout  # ours
+    assert "kmeans, none, good-neighbour/kmeans  [default: kmeans]" in done.stdout
     theirs = saidpo("--clusterer=good-neighbour/kmeans", "--help", cwd=tmp_path, path=packages)
     assert "--clusterer.k " not in theirs.stdout
     assert theirs.returncode == 0
