@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -194,11 +193,13 @@ class Loop:
 
         def make(folder: Path, progress: Progress) -> None:
             held_out, shares = self.knowledge.sets.held_out, MappingProxyType(self.knowledge.group_shares)
-            with self.run_dir.clock("evaluate"), ExitStack() as stack:
-                with blame(self.parts.offer("generator"), "load"):
-                    engine = stack.enter_context(self.parts.generator.load(policy))
-                with blame(offer, "evaluate"), unchanged(offer, "evaluate", held_out):
-                    evaluation = self.parts.evaluator.evaluate(held_out, shares, engine, self.parts.verifier, progress)
+            with (
+                self.run_dir.clock("evaluate"),
+                self.parts.load(policy) as engine,
+                blame(offer, "evaluate"),
+                unchanged(offer, "evaluate", held_out),
+            ):
+                evaluation = self.parts.evaluator.evaluate(held_out, shares, engine, self.parts.verifier, progress)
             check_evaluation(evaluation, held_out, offer)
             codecs.write_json(folder / "evaluation.json", codecs.evaluation_to_json(evaluation))
 
