@@ -184,9 +184,7 @@ class Loop:
         def read(folder: Path) -> tuple[Path, TrainingReport]:
             return folder / "model", codecs.report_from_json(codecs.read_json(folder / "report.json"))
 
-        return self.run_dir.keep(
-            t, "05-train", make, read, unit="steps", describe=lambda made: {"steps": made[1].steps, **made[1].metrics}
-        )
+        return self.run_dir.keep(t, "05-train", make, read, unit="steps", describe=_describe_training)
 
     def evaluate(self, t: int, policy: Path) -> Evaluation:
         offer = self.parts.offer("evaluator")
@@ -230,6 +228,10 @@ def nothing_to_learn(explored: Sequence[Attempts], options: RunOptions) -> str:
 
 def _describe_attempts(attempts: Sequence[Attempts]) -> dict[str, Any]:
     return {"tokens": sum(item.tokens for item in attempts), **counts_of(attempts), **response_counts(attempts)}
+
+
+def _describe_training(made: tuple[Path, TrainingReport]) -> dict[str, Any]:
+    return {"steps": made[1].steps, **codecs.report_to_json(made[1])["metrics"]}
 
 
 def _describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
