@@ -90,7 +90,7 @@ def _run(offers: Sequence[Offer], registry: Registry) -> Iterator[tuple[Offer, l
 def _tell(offer: Offer, found: Sequence[Result], verbose: bool) -> None:
     """One line a component; below it what failed and, with ``verbose``, every check."""
     counts = Counter(item.status for item in found)
-    name = offer.component.name if offer.bundled else offer.qualified
+    name = offer.name
     seconds = sum(item.seconds for item in found)
     told = ", ".join(
         f"{counts[status]} {status}" for status in ("passed", "failed", "skipped", "missing") if counts[status]

@@ -22,7 +22,7 @@ class ComponentName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         offers = load_registry().of_kind(self.kind)
-        items = [(offer.component.name if offer.bundled else offer.qualified, offer) for offer in offers]
+        items = [(offer.name, offer) for offer in offers]
         return [CompletionItem(n, help=o.component.summary) for n, o in items if n.startswith(incomplete)]
 
 
@@ -33,7 +33,7 @@ class KindAndName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         offers = load_registry().offers
-        items = [(f"{o.kind}/{o.component.name if o.bundled else o.qualified}", o) for o in offers]
+        items = [(f"{o.kind}/{o.name}", o) for o in offers]
         return [CompletionItem(n, help=o.component.summary) for n, o in items if n.startswith(incomplete)]
 
 

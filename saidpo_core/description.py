@@ -36,9 +36,10 @@ def print_offer(offer: Offer) -> None:
     facts = {
         "from": f"{offer.owner.distribution} {offer.owner.version} ({offer.owner.module})",
         "source": component.source,
-        "use it": f"--{offer.kind}={component.name if offer.bundled else offer.qualified}"
-        + ("  (the default)" if offer.default else ""),
+        "use it": f"--{offer.kind}={offer.name}" + ("  (the default)" if offer.default else ""),
     }
+    if offer.missing:
+        facts["first"] = f"pip install '{offer.missing}'"
     if component.domains:
         facts["domains"] = ", ".join(component.domains)
     for name, value in facts.items():

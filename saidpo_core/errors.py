@@ -41,8 +41,8 @@ class NothingToDo(SaidpoError):
 class MissingExtra(UsageError):
     """A component needs a package that is not installed."""
 
-    def __init__(self, component: str, package: str, extra: str) -> None:
-        super().__init__(f"{component} needs the package {package}: pip install 'saidpo[{extra}]'")
+    def __init__(self, component: str, package: str, extra: str, distribution: str = "saidpo") -> None:
+        super().__init__(f"{component} needs the package {package}: pip install '{distribution}[{extra}]'")
 
 
 def disk_errno(error: Exception) -> int | None:

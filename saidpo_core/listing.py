@@ -24,7 +24,7 @@ def print_table(registry: Registry) -> None:
     """Plain text with aligned columns: quick, and fit for grep."""
     tree = as_rows(registry)
     rows = [
-        (c["kind"], ("* " if c["default"] else "  ") + c["name"], f"{c['distribution']} {c['version']}", c["summary"])
+        (c["kind"], ("* " if c["default"] else "  ") + c["name"], f"{c['distribution']} {c['version']}", _told(c))
         for c in tree["components"]
     ]
     rows += [("policy", ("* " if p["default"] else "  ") + p["name"], "", p["summary"]) for p in tree["policies"]]
@@ -38,6 +38,11 @@ def print_table(registry: Registry) -> None:
         click.echo("  ".join(item.ljust(width) for item, width in zip(shown, (*widths, 0), strict=True)).rstrip())
     click.echo("\n* used by default. Choose another with --KIND=NAME; its options: saidpo --KIND=NAME --help")
     say_broken(registry)
+
+
+def _told(component: dict[str, Any]) -> str:
+    summary, missing = component["summary"], component["missing"]
+    return f"{summary} (first pip install '{missing}')" if missing else f"{summary}"
 
 
 def say_broken(registry: Registry) -> None:
@@ -66,4 +71,5 @@ def row_of(offer: Offer) -> dict[str, Any]:
         "summary": offer.component.summary,
         "source": offer.component.source,
         "domains": list(offer.component.domains),
+        "missing": offer.missing,
     }

@@ -68,6 +68,7 @@ class Parts:
 
     def _build(self, kind: str) -> Any:
         chosen = self._settings.parts[kind]
+        chosen.offer.require_package()
         with blame(chosen.offer, "build"):
             return chosen.offer.component.build(chosen.options)
 
@@ -129,6 +130,7 @@ class Verifiers:
     def _for(self, domain: str) -> tuple[Offer, Verifier]:
         offer = self._registry.verifier_for(domain, self._chosen.offer)
         if offer.qualified not in self._built:
+            offer.require_package()
             mine = offer == self._chosen.offer
             options = self._chosen.options if mine else build_options(offer.component.options, {}, {})
             with blame(offer, "build"):

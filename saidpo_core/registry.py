@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +26,7 @@ import pluggy
 from saidpo_core import hookspecs
 from saidpo_core.components import Component
 from saidpo_core.discovery import Owner, installed, left_out, owned
-from saidpo_core.errors import UsageError, first_line
+from saidpo_core.errors import MissingExtra, UsageError, first_line
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.importing import Guard, Misbehaved, allowed_seconds, call, forget, overdue, stuck_distributions
 from saidpo_core.options import nearest, options_problem
@@ -53,6 +54,23 @@ class Offer:
     @property
     def qualified(self) -> str:
         return f"{self.owner.distribution}/{self.component.name}"
+
+    @property
+    def name(self) -> str:
+        """What a user calls it: its bare name if it is ours."""
+        return self.component.name if self.bundled else self.qualified
+
+    @property
+    def missing(self) -> str:
+        """What to install before it can work, as ``saidpo[hdbscan]``; empty if nothing is missing."""
+        needs = self.component.needs
+        return f"{self.owner.distribution}[{self.component.extra}]" if needs and find_spec(needs) is None else ""
+
+    def require_package(self) -> None:
+        """Raise ``MissingExtra`` if the optional package that it needs is not installed."""
+        if self.missing:
+            component = self.component
+            raise MissingExtra(f"--{self.kind}={self.name}", component.needs, component.extra, self.owner.distribution)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.component.name} of {self.owner.package}"
@@ -109,7 +127,7 @@ class Registry:
         if found:
             several = ", ".join(offer.qualified for offer in found)
             raise UsageError(f"{where}: several packages offer the {kind} {name!r}; say which one: {several}")
-        names = [offer.component.name if offer.bundled else offer.qualified for offer in offers]
+        names = [offer.name for offer in offers]
         raise UsageError(f"{where}: unknown {kind} {name!r}.{nearest(name, names)}{self._broken_hint()}")
 
     def verifier_for(self, domain: str, preferred: Offer) -> Offer:

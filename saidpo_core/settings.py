@@ -70,8 +70,7 @@ class Settings:
         tree: dict[str, Any] = plain(self.run)
         for kind, chosen in self.parts.items():
             offer = chosen.offer
-            name = offer.component.name if offer.bundled else offer.qualified
-            tree[kind] = {"name": name, **plain(chosen.options)}
+            tree[kind] = {"name": offer.name, **plain(chosen.options)}
         return tree
 
 

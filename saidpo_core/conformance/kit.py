@@ -158,6 +158,7 @@ def _close(component: Any) -> None:
 def subject_of(offer: Offer, registry: Registry) -> Iterator[Subject]:
     """The component, ready to be checked, in a temporary folder of its own."""
     shipped = next((policy.folder for policy in registry.policies if policy.default), None)
+    offer.require_package()
     with ExitStack() as stack:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="saidpo-check-", ignore_cleanup_errors=True))

@@ -86,6 +86,20 @@ def test_a_component_whose_extra_is_missing_is_not_called_good(tmp_path: Path, s
     assert "works_on_ordinary_input" not in done.stdout
 
 
+def test_what_needs_a_package_says_so_before_anything_starts(tmp_path: Path, saidpo: Saidpo, package: Path) -> None:
+    file = package / "saidpo_areas" / "clusterer.py"
+    file.write_text(file.read_text().replace('name="areas",', 'name="areas", needs="not_installed", extra="gpu",'))
+    said = "--clusterer=saidpo-areas/areas needs the package not_installed: pip install 'saidpo-areas[gpu]'"
+    done = saidpo("--clusterer=areas", "--run-dir=run", cwd=tmp_path, path=package)
+    assert (done.returncode, done.stderr) == (2, f"saidpo: {said}\n")
+    assert not (tmp_path / "run").exists()
+    listed = saidpo("plugins", cwd=tmp_path, path=package).stdout
+    assert "(first pip install 'saidpo-areas[gpu]')" in listed
+    checked = saidpo("check", "saidpo-areas", cwd=tmp_path, path=package)
+    assert f"not checked: {said}" in checked.stdout
+    assert "saidpo-areas[gpu]" in saidpo("plugins", "clusterer/areas", cwd=tmp_path, path=package).stdout
+
+
 def test_three_lines_of_pytest(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

@@ -235,7 +235,7 @@ class TestHDBSCAN:
     def test_without_the_package_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "hdbscan", None)
         with pytest.raises(MissingExtra, match=r"--clusterer=hdbscan needs .* pip install 'saidpo\[hdbscan\]'"):
-            hdbscan(self.TWO)
+            load_registry().find("clusterer", "hdbscan", "").require_package()
 
 
 def test_tags_are_clusters_by_the_first_tag_in_the_order_of_their_names() -> None:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from saidpo_core import Clusterer, Component, MissingExtra, hookimpl, option
+from saidpo_core import Clusterer, Component, hookimpl, option
 from saidpo_plugins.clusterers.rows import distinct_rows, wanted_clusters
 
 if TYPE_CHECKING:
@@ -80,12 +80,10 @@ def _dense_labels(points: NDArray[np.float64], min_cluster_size: int) -> NDArray
     """Cluster of each row, -1 for noise."""
     import numpy as np
 
-    try:
-        import hdbscan
-    except ImportError as error:
-        raise MissingExtra("--clusterer=hdbscan", "hdbscan", "hdbscan") from error
     if len(points) < 2 * min_cluster_size:  # no room for two clusters
         return np.full(len(points), -1, dtype=np.int64)
+    import hdbscan
+
     model = hdbscan.HDBSCAN(
         min_cluster_size=min_cluster_size,
         min_samples=_CORE_ROWS,
@@ -123,5 +121,7 @@ def saidpo_clusterers() -> list[Component[Clusterer]]:
             summary="density-based clusters, as many as there are; noise to the nearest or on its own",
             options=HDBSCANOptions,
             build=HDBSCAN,
+            needs="hdbscan",
+            extra="hdbscan",
         )
     ]

@@ -249,6 +249,8 @@ def saidpo_taggers() -> list[Component[Tagger]]:
             options=LlmOptions,
             build=Llm,
             source="paper, tagging; prompt and limits ours",
+            needs="openai",
+            extra="openai",
             trial=_trial,
         )
     ]
