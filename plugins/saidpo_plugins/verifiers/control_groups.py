@@ -1,0 +1,95 @@
+"""Bounds on all processes of a sandbox together: a control group where this process may make one (**ours**).
+
+Limits of a process are not enough: what it starts has limits of its own. Where no control group can be made (an
+ordinary user without a delegated one, most containers), what all of them use is looked at every now and then instead.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+_numbers = itertools.count()
+_END_SECONDS = 2.0
+LOOK_SECONDS = 0.1
+"""How often to look at the memory of what has no control group."""
+
+
+class ControlGroup:
+    """A new control group, or the watch that stands for it."""
+
+    def __init__(self, memory: int, processes: int) -> None:
+        self.memory = memory
+        self._first = 0
+        self._folder: Path | None = None
+        where = place()
+        if where is None:
+            return
+        parent, files = where
+        try:
+            self._folder = parent / f"saidpo-{os.getpid()}-{next(_numbers)}"
+            self._folder.mkdir()
+            for name, what in files.items():
+                with suppress(FileNotFoundError):  # swap is not accounted for on every machine
+                    (self._folder / name).write_text(str({"memory": memory, "pids": processes, "zero": 0}[what]))
+        except OSError:
+            self.remove()
+
+    def add(self, pid: int) -> None:
+        """Put the first process of a sandbox under the limits, before it starts others."""
+        self._first = pid
+        if self._folder is not None:
+            (self._folder / "cgroup.procs").write_text(str(pid))
+
+    def exceeded(self) -> bool:
+        """Without a control group: all of them together use far more than one may. What they share counts for each."""
+        return self._folder is None and resident(self._first) > 2 * self.memory
+
+    def remove(self) -> None:
+        """After the last process has ended."""
+        folder, self._folder = self._folder, None
+        end = time.monotonic() + _END_SECONDS
+        while folder is not None and folder.exists() and time.monotonic() < end:
+            try:
+                folder.rmdir()
+            except OSError:  # the kernel is not done with its last process
+                time.sleep(0.001)
+
+
+@cache
+def place() -> tuple[Path, dict[str, str]] | None:
+    """Where control groups can be made, and the files in one that hold a limit; None if nowhere."""
+    own: dict[str, str] = {}
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            own.update(dict.fromkeys(controllers.split(","), path.strip("/")))
+    if "memory" in own:  # version 1: a hierarchy for each, and moving into one takes 2 ms; users bound processes too
+        folder = _ROOT / "memory" / own["memory"]
+        files = {"memory.limit_in_bytes": "memory", "memory.memsw.limit_in_bytes": "memory"}
+        return (folder, files) if os.access(folder, os.W_OK) else None
+    files = {"memory.max": "memory", "memory.swap.max": "zero", "pids.max": "pids"}
+    # Version 2: a group that has processes cannot hand controllers down, so beside the own one (the root can).
+    folder = (_ROOT / own[""]).parent if own.get("") else _ROOT
+    with suppress(OSError):
+        handed_down = set((folder / "cgroup.subtree_control").read_text().split())
+        writable = os.access(folder, os.W_OK) and os.access(folder / "cgroup.procs", os.W_OK)
+        if {"memory", "pids"} <= handed_down and writable:
+            return folder, files
+    return None
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process and all that it has started use."""
+    total = 0
+    with suppress(OSError, ValueError):
+        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                total += resident(int(child))
+    return total
