@@ -10,6 +10,7 @@ from typing import Any
 
 from saidpo_core import Problem
 
+NUMBERS = "".join(f"{number}\n" for number in range(50_000))
 FOLDER = Path(__file__).parent / "programs"
 
 
@@ -36,7 +37,9 @@ def load_cases() -> Iterator[Case]:
     for path in sorted(FOLDER.glob("*.toml")):
         for item in tomllib.loads(path.read_text())["case"]:
             tests = [
-                test | {"output": "".join(f"{i}\n" for i in range(50_000))} if test.get("output") == "@numbers" else test
+                test | {"output": "".join(f"{i}\n" for i in range(50_000))}
+                if test.get("output") == "@numbers"
+                else test
                 for test in item["tests"]
             ]
             yield Case(

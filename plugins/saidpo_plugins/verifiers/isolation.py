@@ -93,7 +93,7 @@ def _advice() -> str:
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         return (
             " This is a container, and its default rules forbid namespaces. Start it with "
-            "--security-opt seccomp=unconfined --security-opt apparmor=unconfined (or --privileged): see docs/sandbox.md"
+            "--security-opt seccomp=unconfined --security-opt apparmor=unconfined, or --privileged: see docs/sandbox.md"
         )
     if _says("/proc/sys/user/max_user_namespaces", "0") or _says("/proc/sys/kernel/unprivileged_userns_clone", "0"):
         return (

@@ -111,7 +111,7 @@ def supported(machine: str | None = None) -> bool:
 def filter_program(machine: str | None = None) -> bytes:
     """The filter for ``machine`` (this one if None), an array of struct sock_filter."""
     column = _MACHINES[machine or platform.machine()]
-    denied = sorted(numbers[column] for numbers in _DENIED.values() if numbers[column] is not None)
+    denied = sorted(number for numbers in _DENIED.values() if (number := numbers[column]) is not None)
     lines: list[tuple[int, int, int, int]] = [  # code, jump if true, jump if false, operand
         (_LOAD, 0, 0, _ARCH),
         (_EQUAL, 1, 0, _AUDIT_ARCH[column]),

@@ -47,8 +47,8 @@ def hide() -> None:
     import builtins
     from _sitebuiltins import Quitter
 
-    builtins.exit = Quitter("exit", "Ctrl-D")  # type: ignore[assignment]
-    builtins.quit = Quitter("quit", "Ctrl-D")  # type: ignore[assignment]
+    builtins.exit = Quitter("exit", "Ctrl-D")
+    builtins.quit = Quitter("quit", "Ctrl-D")
     sys.path[:] = [path for path in sys.path if not path.startswith("/saidpo")]
     sys.argv[:] = ["program.py"]
     sys.setrecursionlimit(sys.getrecursionlimit() + 20)  # the frames that are ours

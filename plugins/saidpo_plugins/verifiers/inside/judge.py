@@ -121,7 +121,9 @@ def wanted(codes: list[str], defined: set[str]) -> set[str]:
 
 def _globals(table: symtable.SymbolTable) -> set[str]:
     """Global names that the functions and classes in it look at."""
-    names = {symbol.get_name() for child in table.get_children() for symbol in child.get_symbols() if symbol.is_global()}
+    names = {
+        symbol.get_name() for child in table.get_children() for symbol in child.get_symbols() if symbol.is_global()
+    }
     return names.union(*map(_globals, table.get_children()))
 
 
@@ -173,9 +175,7 @@ def run(judge: Judge, tests: list[tuple[int, str]], say: Any) -> tuple[str, str]
     return "right", ""
 
 
-def _run_one(
-    judge: Judge, number: int, code: str, test: CodeType, space: dict[str, Any]
-) -> tuple[str, str] | None:
+def _run_one(judge: Judge, number: int, code: str, test: CodeType, space: dict[str, Any]) -> tuple[str, str] | None:
     """None if the test passes."""
     asked = judge.asked
     judge.last = []

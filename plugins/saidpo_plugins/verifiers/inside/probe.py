@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     attempts: dict[str, Callable[[], Any]] = {
         "reaches the network": lambda: _connect(socket.AF_INET, ("127.0.0.1", plan["port"])),
         "reaches sockets of this machine": lambda: _connect(socket.AF_UNIX, plan["socket"]),
-        "reads files of this machine": lambda: open(plan["file"]).read(),
+        "reads files of this machine": lambda: open(plan["file"]).close(),
         "sees the processes of this machine": lambda: os.listdir("/proc"),
         "writes to the system": lambda: open("/usr/lib/saidpo", "w").close(),
         "writes to its own code": lambda: open("/saidpo/inside/saidpo", "w").close(),

@@ -164,8 +164,8 @@ class Peer:
             return packed
         if name in _RECIPES and getattr(value, "tzinfo", None) is None:
             return ["k", name, *map(self.pack, _RECIPES[name](value))]
-        if kind is type and getattr(builtins, value.__name__, None) is value:
-            return ["b", "builtins", value.__name__]
+        if isinstance(value, type) and getattr(builtins, kind_name := str(value.__name__), None) is value:
+            return ["b", "builtins", kind_name]
         return self.export(value)
 
     def unpack(self, data: Any) -> Any:
@@ -194,7 +194,7 @@ class Peer:
         """What a name stands for: a built-in type."""
         value = getattr(builtins, name)
         assert module == "builtins"
-        assert type(value) is type
+        assert isinstance(value, type)
         return value
 
     # ---- Lines -----------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def _is_mutable(value: Any) -> bool:
 
 
 def restore(old: Any, new: Any) -> None:
-    """Give the mutable ``old`` the content of ``new``, of the same type; what both hold nested stays the same object."""
+    """Give the mutable ``old`` the content of ``new``, of its type; what is nested in both stays the same object."""
     if type(old) is not type(new):
         raise TypeError("an argument came back as something else")
     if type(old) is list:
