@@ -28,8 +28,9 @@ from saidpo_plugins.verifiers.code_program import find_program
 from saidpo_plugins.verifiers.code_tests import judge, read_tests
 from saidpo_plugins.verifiers.extraction import outside_thinking
 from saidpo_plugins.verifiers.isolation import working_layout
-from saidpo_plugins.verifiers.sandbox import Limits, run
+from saidpo_plugins.verifiers.sandbox import Limits
 from saidpo_plugins.verifiers.sandbox_layout import Layout
+from saidpo_plugins.verifiers.sandbox_runs import run
 
 _DOUBLE = ({"type": "stdio", "input": "21\n", "output": "42\n"}, {"type": "stdio", "input": "-1\n", "output": "-2\n"})
 _SORTED = ({"type": "assert", "code": "assert largest([3, 9, 4]) == 9"},)

@@ -22,12 +22,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from saidpo_core import Outcome
 from saidpo_plugins.verifiers.sandbox import Box, Limits
+from saidpo_plugins.verifiers.sandbox_runs import Task
 
 Judgement = tuple[Outcome, str]
 """Outcome and reason."""
@@ -66,7 +67,7 @@ def read_tests(value: Any) -> list[Test] | str:
     return tests
 
 
-def judge(program: str, tests: Sequence[Test], limits: Limits) -> Generator[Sequence[Box], None, Judgement]:
+def judge(program: str, tests: Sequence[Test], limits: Limits) -> Task[Judgement]:
     """Run the tests until one fails."""
     source = program.encode("utf-8", "replace")
     asserts = [test for test in tests if test.code is not None]
@@ -82,7 +83,7 @@ def judge(program: str, tests: Sequence[Test], limits: Limits) -> Generator[Sequ
     return "right", ""
 
 
-def _judge_stdio(source: bytes, test: Test, limits: Limits) -> Generator[Sequence[Box], None, Judgement]:
+def _judge_stdio(source: bytes, test: Test, limits: Limits) -> Task[Judgement]:
     room = max(limits.output, 2 * len(test.output.encode("utf-8", "replace")) + 2**16)
     box = Box("run", source, replace(limits, output=room), stdin=test.input.encode("utf-8", "replace"))
     yield [box]
@@ -96,7 +97,7 @@ def _judge_stdio(source: bytes, test: Test, limits: Limits) -> Generator[Sequenc
     return ("wrong", f"{where}: {difference}") if difference else ("right", "")
 
 
-def _judge_asserts(source: bytes, tests: Sequence[Test], limits: Limits) -> Generator[Sequence[Box], None, Judgement]:
+def _judge_asserts(source: bytes, tests: Sequence[Test], limits: Limits) -> Task[Judgement]:
     questions, ask = os.pipe()
     answers, answer = os.pipe()
     codes = json.dumps([[test.number, test.code] for test in tests]).encode()

@@ -10,6 +10,7 @@ import itertools
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class ControlGroup:
 
     def exceeded(self) -> bool:
         """Without a control group: all of them together use far more than one may. What they share counts for each."""
-        return self._folder is None and resident(self._first) > 2 * self.memory
+        return self._folder is None and use_of(self._first).memory > 2 * self.memory
 
     def remove(self) -> None:
         """After the last process has ended."""
@@ -84,12 +85,33 @@ def place() -> tuple[Path, dict[str, str]] | None:
     return None
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process and all that it has started use."""
-    total = 0
-    with suppress(OSError, ValueError):
-        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        for task in os.listdir(f"/proc/{pid}/task"):
-            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-                total += resident(int(child))
+@dataclass(frozen=True)
+class Use:
+    """What a process and all that it has started use."""
+
+    memory: int = 0
+    """Bytes in memory now; what they share counts for each."""
+    seconds: float = 0.0
+    """Of processor time so far."""
+    busy: bool = False
+    """One of them is running, or would be if a processor were free."""
+
+
+def use_of(pid: int) -> Use:
+    """As far as it can be seen; what has just ended uses nothing."""
+    total = Use()
+    folder = Path(f"/proc/{pid}")
+    with suppress(OSError, ValueError, IndexError):
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()  # from the third field on
+        seconds = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and of children that have ended
+        memory = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        total = Use(memory, seconds)
+        for task in (folder / "task").iterdir():
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+            parts = [use_of(int(child)) for child in (task / "children").read_text().split()]
+            total = Use(
+                total.memory + sum(part.memory for part in parts),
+                total.seconds + sum(part.seconds for part in parts),
+                total.busy or state in "RD" or any(part.busy for part in parts),
+            )
     return total

@@ -13,13 +13,13 @@ import secrets
 import select
 import socket
 import tempfile
-from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from saidpo_core import UsageError
-from saidpo_plugins.verifiers.sandbox import DISK, Box, Limits, run
+from saidpo_plugins.verifiers.sandbox import DISK, Box, Limits
 from saidpo_plugins.verifiers.sandbox_layout import Layout, candidates
+from saidpo_plugins.verifiers.sandbox_runs import Task, run
 
 _VARIABLE = "SAIDPO_PROBE"
 _REFUSED = ("namespace", "not permitted", "ermission denied", "uid map")
@@ -76,7 +76,7 @@ def prove(layout: Layout, limits: Limits | None = None) -> str:
     return "".join(f"a program inside {attempt}" for attempt in said[:1] if attempt != "done")
 
 
-def _probe(plan: bytes, limits: Limits, hold: int) -> Generator[Sequence[Box], None, Box]:
+def _probe(plan: bytes, limits: Limits, hold: int) -> Task[Box]:
     box = Box("probe", plan, limits, more=(hold,))
     yield [box]
     return box

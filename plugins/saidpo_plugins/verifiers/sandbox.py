@@ -1,4 +1,4 @@
-"""Sandboxed processes: start them with bubblewrap, hear what they say, end all of them (**ours**).
+"""A sandboxed process: start it with bubblewrap, hear what it says, end all that it has started (**ours**).
 
 What is inside sees a read-only Python, an empty folder /tmp in memory, and nothing else: no network, no file of this
 machine, no /proc, no other process. It runs as a user of its own, with no environment, limits on time, memory, files
@@ -9,7 +9,7 @@ process of its pid namespace; that process is taken hold of (a pidfd, so that no
 and put into its control group; only then may it start anything. When the run is over, however it ended, this first
 process is killed, with which the kernel kills all others in the namespace, and ``end`` waits until that has happened.
 If this process is killed itself, the kernel ends the sandbox (``--die-with-parent``: it watches the thread that started
-the sandbox, and that thread waits for it here).
+the sandbox, and that thread waits for it in ``sandbox_runs``).
 """
 
 from __future__ import annotations
@@ -18,25 +18,18 @@ import itertools
 import json
 import os
 import select
-import selectors
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
 
 from saidpo_core import SaidpoError
-from saidpo_plugins.verifiers.control_groups import LOOK_SECONDS, ControlGroup
+from saidpo_plugins.verifiers.control_groups import ControlGroup, Use, use_of
 from saidpo_plugins.verifiers.inside.confine import READY
 from saidpo_plugins.verifiers.sandbox_layout import Layout
 from saidpo_plugins.verifiers.seccomp import filter_program
-
-T = TypeVar("T")
-Task = Generator[Sequence["Box"], None, T]
-"""Yields boxes that run together, and goes on when they have ended; returns what it found."""
 
 DISK = 64 * 2**20
 """Bytes of /tmp in a sandbox, and of any file."""
@@ -44,7 +37,6 @@ _PROCESSES = 64
 _ERRORS_KEPT = 4096
 _ERRORS_LIMIT = 64 * 2**20
 _END_SECONDS = 60.0
-_GRACE_SECONDS = 0.5
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "2", "HOME": "/tmp", "LANG": "C.UTF-8"}
 _numbers = itertools.count()
 
@@ -54,7 +46,8 @@ class Limits:
     """What a sandboxed process may use."""
 
     seconds: int = 5
-    """Of processor time, each process. By the clock all of them have twice that, and one more."""
+    """Of processor time, each process. By the clock the run has twice that, and one more, or until that processor
+    time is used if it has to wait for a processor: on a busy machine the same programs are right."""
     memory: int = 512 * 2**20
     """Address space of a process; all of them together may use that much and what lies in /tmp."""
     output: int = 2**20
@@ -101,6 +94,7 @@ class Box:
         self._size = self._errors_size = 0
         self._info = b""
         self._first: int | None = None
+        self._first_pid = 0
         self._group: ControlGroup | None = None
 
     def start(self, layout: Layout) -> None:
@@ -141,7 +135,6 @@ class Box:
                 start_new_session=True,  # Ctrl-C is for this process, which then ends the sandbox
                 **layout.as_user(uid),
             )
-        self.deadline = time.monotonic() + self.limits.wall
         whole = os.pidfd_open(self._process.pid)
         self._closing.callback(os.close, whole)
         self.handlers = {info: partial(self._hold, info), whole: partial(self._exited, whole)}
@@ -151,12 +144,19 @@ class Box:
                 os.set_blocking(pipe.fileno(), False)
                 self.handlers[pipe.fileno()] = partial(hear, pipe.fileno())
 
+    def use(self) -> Use:
+        """What its processes use at the moment."""
+        return use_of(self._first_pid) if self._first_pid else Use()
+
     def look(self) -> None:
-        """Stop what has exceeded its time, or the memory that no control group bounds."""
-        if time.monotonic() >= self.deadline:
-            self._stop("time")
-        elif self._group is not None and self._group.exceeded():
-            self._stop("memory")
+        """Stop what uses more memory than it may, if no control group bounds it."""
+        if self._group is not None and self._group.exceeded():
+            self.stop("memory")
+
+    def stop(self, why: str) -> None:
+        """It has to be ended."""
+        self.stopped = self.stopped or why
+        self.over = True
 
     def end(self, grace: float = 0.0) -> None:
         """Kill every process of the sandbox and wait until the kernel has done so; collect the last words.
@@ -192,7 +192,7 @@ class Box:
         if not self._info.strip():  # it has failed, and says why on standard error
             return
         pid = int(json.loads(self._info)["child-pid"])
-        self._first = os.pidfd_open(pid)
+        self._first, self._first_pid = os.pidfd_open(pid), pid
         self._closing.callback(os.close, self._first)
         self._group = ControlGroup(self.limits.memory + DISK, _PROCESSES)
         self._group.add(pid)
@@ -208,7 +208,7 @@ class Box:
             del self.handlers[pipe]
         self._size += len(chunk)
         if self._size > self.limits.output:
-            self._stop("output")
+            self.stop("output")
         else:
             self._said.append(chunk)
 
@@ -223,11 +223,7 @@ class Box:
             self.complete, self.errors = bool(ready), after if ready else before
         self.errors = self.errors[-_ERRORS_KEPT:]
         if self._errors_size > _ERRORS_LIMIT:
-            self._stop("output")
-
-    def _stop(self, why: str) -> None:
-        self.stopped = self.stopped or why
-        self.over = True
+            self.stop("output")
 
 
 def _in_memory(data: bytes) -> int:
@@ -237,70 +233,3 @@ def _in_memory(data: bytes) -> int:
         file.write(data)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
-
-
-def run(tasks: Iterable[Task[T]], layout: Layout, slots: int) -> list[T]:
-    """What each task returns, in order; up to ``slots`` of them have their boxes running at a time."""
-    return _Runner(layout, slots).run(tasks)
-
-
-class _Runner:
-    def __init__(self, layout: Layout, slots: int) -> None:
-        self.layout, self.slots = layout, slots
-        self.selector = selectors.DefaultSelector()
-        self.running: dict[int, tuple[Task[Any], Sequence[Box]]] = {}
-        self.found: dict[int, Any] = {}
-
-    def run(self, tasks: Iterable[Task[T]]) -> list[T]:
-        waiting = iter(enumerate(tasks))
-        try:
-            while True:
-                while len(self.running) < self.slots and (item := next(waiting, None)) is not None:
-                    self.go_on(*item)
-                if not self.running:
-                    return [self.found[index] for index in range(len(self.found))]
-                self.wait()
-                for index, (task, boxes) in list(self.running.items()):
-                    if boxes[-1].over or any(box.stopped for box in boxes):
-                        self.end(boxes)
-                        del self.running[index]
-                        self.go_on(index, task)
-        finally:
-            for _, boxes in self.running.values():
-                self.end(boxes)
-            self.selector.close()
-
-    def go_on(self, index: int, task: Task[Any]) -> None:
-        """Start the next boxes of a task, or keep what it returns."""
-        try:
-            boxes = next(task)
-        except StopIteration as stop:
-            self.found[index] = stop.value
-            return
-        started: list[Box] = []
-        self.running[index] = (task, started)
-        for box in boxes:
-            box.start(self.layout)
-            started.append(box)
-            for descriptor, handler in box.handlers.items():
-                self.selector.register(descriptor, selectors.EVENT_READ, (box, handler))
-
-    def wait(self) -> None:
-        """Until something is to be read, or it is time to look."""
-        boxes = [box for _, group in self.running.values() for box in group]
-        left = min(box.deadline for box in boxes) - time.monotonic()
-        for key, _ in self.selector.select(max(0.0, min(left, LOOK_SECONDS))):
-            box, handler = key.data
-            if key.fd in box.handlers:
-                handler()
-            if key.fd not in box.handlers:
-                self.selector.unregister(key.fd)
-        for box in boxes:
-            box.look()
-
-    def end(self, boxes: Sequence[Box]) -> None:
-        stopped = any(box.stopped for box in boxes)
-        for box in reversed(boxes):
-            for descriptor in box.handlers:
-                self.selector.unregister(descriptor)
-            box.end(0.0 if stopped or box is boxes[-1] else _GRACE_SECONDS)

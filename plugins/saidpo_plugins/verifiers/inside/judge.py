@@ -23,7 +23,8 @@ from .remote import (
     label_of,
     names_class,
 )
-from .wire import Broken, Foreign, Peer, standard_name
+from .values import standard_name
+from .wire import Broken, Foreign, Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

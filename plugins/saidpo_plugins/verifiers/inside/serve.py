@@ -9,7 +9,8 @@ import os
 import sys
 
 from .confine import confine, hide, source_of
-from .wire import Broken, Foreign, Peer, look_up
+from .values import look_up
+from .wire import Broken, Foreign, Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

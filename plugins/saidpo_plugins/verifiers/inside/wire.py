@@ -13,29 +13,15 @@ from __future__ import annotations
 import builtins
 import json
 import os
-import sys
+
+from .values import RECIPES, SCALARS, is_mutable, look_up, pack_scalar, restore
 
 TYPE_CHECKING = False  # typing takes 3 ms to import, collections 2: every run of a program would wait for them
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 _MESSAGE_LIMIT = 16 * 2**20
-_JSON_INT = 10**15
-
-_RECIPES: dict[str, Callable[[Any], tuple[Any, ...]]] = {
-    "builtins.range": lambda v: (v.start, v.stop, v.step),
-    "collections.Counter": lambda v: (dict(v),),
-    "collections.OrderedDict": lambda v: (dict(v),),
-    "collections.deque": lambda v: (list(v), v.maxlen),
-    "datetime.date": lambda v: (v.year, v.month, v.day),
-    "datetime.time": lambda v: (v.hour, v.minute, v.second, v.microsecond),
-    "datetime.timedelta": lambda v: (v.days, v.seconds, v.microseconds),
-    "datetime.datetime": lambda v: (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond),
-    "decimal.Decimal": lambda v: (str(v),),
-    "fractions.Fraction": lambda v: (v.numerator, v.denominator),
-}
-"""Value types of the standard library and the arguments that make an equal one."""
 
 
 class Broken(BaseException):
@@ -119,7 +105,7 @@ class Peer:
             arguments = [self.unpack(item) for item in given]
             keywords = {name: self.unpack(item) for name, item in named.items()}
             result = self.answer(operation, self.unpack(target), arguments, keywords)
-            places = [pair for pair in (*enumerate(arguments), *keywords.items()) if _is_mutable(pair[1])]
+            places = [pair for pair in (*enumerate(arguments), *keywords.items()) if is_mutable(pair[1])]
             same = [place for place, item in places if item is result]
             value = ["a", same[0]] if same else self.pack(result)
             old: dict[Any, Any] = {**dict(enumerate(given)), **named}
@@ -159,11 +145,11 @@ class Peer:
             return ["d", *([self.pack(name, key=True), self.pack(item)] for name, item in dict.items(value))]
         if kind is set or kind is frozenset:
             return ["s" if kind is set else "z", *(self.pack(item, key=True) for item in value)]
-        packed = _pack_scalar(value)
+        packed = pack_scalar(value)
         if packed is not None:
             return packed
-        if name in _RECIPES and getattr(value, "tzinfo", None) is None:
-            return ["k", name, *map(self.pack, _RECIPES[name](value))]
+        if name in RECIPES and getattr(value, "tzinfo", None) is None:
+            return ["k", name, *map(self.pack, RECIPES[name](value))]
         if isinstance(value, type) and getattr(builtins, kind_name := str(value.__name__), None) is value:
             return ["b", "builtins", kind_name]
         return self.export(value)
@@ -176,10 +162,10 @@ class Peer:
             return {"l": list, "t": tuple, "s": set, "z": frozenset}[tag](map(self.unpack, rest))
         if tag == "d":
             return {self.unpack(name): self.unpack(item) for name, item in rest}
-        if tag in _SCALARS:
-            return _SCALARS[tag](*rest)
+        if tag in SCALARS:
+            return SCALARS[tag](*rest)
         if tag == "k":
-            assert rest[0] in _RECIPES
+            assert rest[0] in RECIPES
             module, _, name = rest[0].rpartition(".")
             return look_up(module, name)(*map(self.unpack, rest[1:]))
         if tag == "m":
@@ -227,83 +213,3 @@ class Peer:
             raise Broken("sent what is no message") from None
         assert isinstance(message, list)
         return message
-
-
-def _pack_scalar(value: Any) -> Any:
-    """Numbers and bytes; of a subclass the plain value, whatever its methods say. None if it is none of these."""
-    if isinstance(value, int):
-        number = int.__pos__(value)
-        return number if -_JSON_INT < number < _JSON_INT else ["i", format(number, "x")]
-    if isinstance(value, float):
-        return ["f", float.hex(float.__pos__(value))]
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, bytes):
-        return ["y", b"".join([value]).hex()]
-    if type(value) is bytearray:
-        return ["Y", value.hex()]
-    if isinstance(value, complex):
-        plain = complex.__pos__(value)
-        return ["c", plain.real.hex(), plain.imag.hex()]
-    return None
-
-
-_SCALARS: dict[str, Callable[..., Any]] = {
-    "i": lambda text: int(text, 16),
-    "f": float.fromhex,
-    "y": bytes.fromhex,
-    "Y": bytearray.fromhex,
-    "c": lambda real, imag: complex(float.fromhex(real), float.fromhex(imag)),
-}
-_MUTABLE = ("builtins.bytearray", "collections.Counter", "collections.OrderedDict", "collections.deque")
-
-
-def _is_mutable(value: Any) -> bool:
-    """A copy of it travels, and it can change."""
-    kind = type(value)
-    return kind in (list, dict, set) or f"{kind.__module__}.{kind.__qualname__}" in _MUTABLE
-
-
-def restore(old: Any, new: Any) -> None:
-    """Give the mutable ``old`` the content of ``new``, of its type; what is nested in both stays the same object."""
-    if type(old) is not type(new):
-        raise TypeError("an argument came back as something else")
-    if type(old) is list:
-        kept = [_merged(*pair) for pair in zip(old, new, strict=False)]
-        old[:] = kept + new[len(kept) :]
-    elif isinstance(old, dict):
-        merged = {name: _merged(old[name], item) if name in old else item for name, item in new.items()}
-        old.clear()
-        old.update(merged)
-    elif isinstance(old, bytearray):
-        old[:] = new
-    else:  # set, deque
-        old.clear()
-        getattr(old, "update" if isinstance(old, set) else "extend")(new)
-
-
-def _merged(old: Any, new: Any) -> Any:
-    if type(old) is type(new) and _is_mutable(old):
-        restore(old, new)
-        return old
-    return new
-
-
-def standard_name(value: Any) -> tuple[str, str] | None:
-    """Module and name of what the interpreter itself brings, such as ``len`` or ``math.sqrt``; None for all else."""
-    owner = getattr(value, "__self__", None)
-    module = getattr(value, "__module__", None) or getattr(owner, "__name__", None) or "builtins"
-    name = getattr(value, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str):
-        return None
-    if module.partition(".")[0] not in sys.stdlib_module_names and module != "builtins":
-        return None
-    return (module, name) if look_up(module, name) is value else None
-
-
-def look_up(module: str, name: str) -> Any:
-    __import__(module)
-    value: Any = sys.modules[module]
-    for part in name.split("."):
-        value = getattr(value, part, None)
-    return value
