@@ -45,7 +45,10 @@ class ControlGroup:
         """Put the first process of a sandbox under the limits, before it starts others."""
         self._first = pid
         if self._folder is not None:
-            (self._folder / "cgroup.procs").write_text(str(pid))
+            try:
+                (self._folder / "cgroup.procs").write_text(str(pid))
+            except OSError:  # not allowed after all: watch it
+                self.remove()
 
     def exceeded(self) -> bool:
         """Without a control group: all of them together use far more than one may. What they share counts for each."""
@@ -65,11 +68,7 @@ class ControlGroup:
 @cache
 def place() -> tuple[Path, dict[str, str]] | None:
     """Where control groups can be made, and the files in one that hold a limit; None if nowhere."""
-    own: dict[str, str] = {}
-    with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            own.update(dict.fromkeys(controllers.split(","), path.strip("/")))
+    own = _own_groups()
     if "memory" in own:  # version 1: a hierarchy for each, and moving into one takes 2 ms; users bound processes too
         folder = _ROOT / "memory" / own["memory"]
         files = {"memory.limit_in_bytes": "memory", "memory.memsw.limit_in_bytes": "memory"}
@@ -85,6 +84,16 @@ def place() -> tuple[Path, dict[str, str]] | None:
     return None
 
 
+def _own_groups() -> dict[str, str]:
+    """The group of this process for each controller; that of version 2 has no name."""
+    own: dict[str, str] = {}
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            own.update(dict.fromkeys(controllers.split(","), path.strip("/")))
+    return own
+
+
 @dataclass(frozen=True)
 class Use:
     """What a process and all that it has started use."""
@@ -95,6 +104,13 @@ class Use:
     """Of processor time so far."""
     busy: bool = False
     """One of them is running, or would be if a processor were free."""
+
+
+def parent_of(pid: int) -> int:
+    """0 if there is no such process."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def use_of(pid: int) -> Use:

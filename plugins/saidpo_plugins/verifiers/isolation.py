@@ -90,7 +90,7 @@ def _advice() -> str:
             "it to bubblewrap by a profile (docs/sandbox.md has one), or to all programs: "
             "sysctl kernel.apparmor_restrict_unprivileged_userns=0"
         )
-    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+    if _exists("/.dockerenv") or _exists("/run/.containerenv"):
         return (
             " This is a container, and its default rules forbid namespaces. Start it with "
             "--security-opt seccomp=unconfined --security-opt apparmor=unconfined, or --privileged: see docs/sandbox.md"
@@ -101,6 +101,10 @@ def _advice() -> str:
             "kernel.unprivileged_userns_clone=1), or run saidpo as root"
         )
     return " See docs/sandbox.md for what it needs."
+
+
+def _exists(path: str) -> bool:
+    return Path(path).exists()
 
 
 def _says(path: str, value: str) -> bool:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from saidpo_core import SaidpoError
-from saidpo_plugins.verifiers.control_groups import ControlGroup, Use, use_of
+from saidpo_plugins.verifiers.control_groups import ControlGroup, Use, parent_of, use_of
 from saidpo_plugins.verifiers.inside.confine import READY
 from saidpo_plugins.verifiers.sandbox_layout import Layout
 from saidpo_plugins.verifiers.seccomp import filter_program
@@ -192,11 +192,14 @@ class Box:
         if not self._info.strip():  # it has failed, and says why on standard error
             return
         pid = int(json.loads(self._info)["child-pid"])
-        self._first, self._first_pid = os.pidfd_open(pid), pid
-        self._closing.callback(os.close, self._first)
-        self._group = ControlGroup(self.limits.memory + DISK, _PROCESSES)
-        self._group.add(pid)
-        os.write(self._gate, b"1")
+        with suppress(ProcessLookupError, BrokenPipeError):  # it has failed since
+            handle = os.pidfd_open(pid)
+            self._closing.callback(os.close, handle)
+            if parent_of(pid) == self._process.pid:  # and not one that has got its number
+                self._first, self._first_pid = handle, pid
+                self._group = ControlGroup(self.limits.memory + DISK, _PROCESSES)
+                self._group.add(pid)
+                os.write(self._gate, b"1")
 
     def _exited(self, whole: int) -> None:
         del self.handlers[whole]

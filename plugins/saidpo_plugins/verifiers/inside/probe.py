@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from .confine import confine, source_of
@@ -61,12 +62,16 @@ def _call(name: str, *arguments: int) -> None:
 
 
 def _fill(disk: int) -> None:
+    names = [f"/tmp/full-{number}" for number in range(8)]
     try:
-        with open("/tmp/full", "wb") as file:
-            for _ in range(disk // 2**20 + 1):
-                file.write(bytes(2**20))
+        for name in names:
+            with open(name, "wb") as file:
+                for _ in range(disk // 2**20 // 8 + 1):
+                    file.write(bytes(2**20))
     finally:
-        os.remove("/tmp/full")
+        for name in names:
+            with suppress(OSError):
+                os.remove(name)
 
 
 def _multiply(most: int) -> None:

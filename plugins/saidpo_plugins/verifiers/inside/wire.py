@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MESSAGE_LIMIT = 16 * 2**20
+_SHAPES = {
+    "?": (str, str, object, list, dict),
+    "=": (str, object, list, str),
+    "!": (str, list, list, str),
+}
 
 
 class Broken(BaseException):
@@ -207,7 +212,8 @@ class Peer:
         line, _, self._rest = b"".join(pieces).partition(b"\n")
         try:
             message = json.loads(line)
-            if message[0] not in ("?", "=", "!"):
+            shape = _SHAPES[message[0]]
+            if len(message) != len(shape) or not all(map(isinstance, message, shape)):
                 raise ValueError
         except (ValueError, RecursionError, LookupError, TypeError):
             raise Broken("sent what is no message") from None
