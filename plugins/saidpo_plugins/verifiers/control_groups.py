@@ -42,8 +42,19 @@ class ControlGroup:
             self.remove()
 
     def add(self, pid: int) -> None:
-        """Put the first process of a sandbox under the limits, before it starts others."""
+        """Put the first process of a sandbox under the limits, and what it will start."""
         self._first = pid
+        self._move(pid)
+
+    def complete(self) -> None:
+        """Put those under the limits that it had started already; there are hardly ever any, and moving takes 10 ms."""
+        if self._folder is not None:
+            inside = set((self._folder / "cgroup.procs").read_text().split())
+            for child in children_of(self._first):
+                if str(child) not in inside:
+                    self._move(child)
+
+    def _move(self, pid: int) -> None:
         if self._folder is not None:
             try:
                 (self._folder / "cgroup.procs").write_text(str(pid))
@@ -113,6 +124,14 @@ def parent_of(pid: int) -> int:
     return 0
 
 
+def children_of(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
 def use_of(pid: int) -> Use:
     """As far as it can be seen; what has just ended uses nothing."""
     total = Use()
@@ -121,13 +140,11 @@ def use_of(pid: int) -> Use:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()  # from the third field on
         seconds = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its own, and of children that have ended
         memory = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        total = Use(memory, seconds)
-        for task in (folder / "task").iterdir():
-            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
-            parts = [use_of(int(child)) for child in (task / "children").read_text().split()]
-            total = Use(
-                total.memory + sum(part.memory for part in parts),
-                total.seconds + sum(part.seconds for part in parts),
-                total.busy or state in "RD" or any(part.busy for part in parts),
-            )
+        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in (folder / "task").iterdir()]
+        parts = [use_of(child) for child in children_of(pid)]
+        total = Use(
+            memory + sum(part.memory for part in parts),
+            seconds + sum(part.seconds for part in parts),
+            any(state in "RD" for state in states) or any(part.busy for part in parts),
+        )
     return total

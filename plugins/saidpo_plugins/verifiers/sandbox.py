@@ -5,11 +5,12 @@ machine, no /proc, no other process. It runs as a user of its own, with no envir
 and processes, and under a seccomp filter. docs/sandbox.md says what that keeps out and what it does not.
 
 A sandbox starts in three steps, so that it can always be ended whole. bubblewrap sets it up and names the first
-process of its pid namespace; that process is taken hold of (a pidfd, so that no later process can be mistaken for it)
-and put into its control group; only then may it start anything. When the run is over, however it ended, this first
-process is killed, with which the kernel kills all others in the namespace, and ``end`` waits until that has happened.
-If this process is killed itself, the kernel ends the sandbox (``--die-with-parent``: it watches the thread that started
-the sandbox, and that thread waits for it in ``sandbox_runs``).
+process of its pid namespace, which is taken hold of (by a pidfd, so that no later process can be mistaken for it) and
+put into a control group. Meanwhile Python starts inside, gives up what a program must not have, says so and waits at a
+gate. The gate opens when all of that is so; only then is there anything that nobody has read. When the run is over,
+however it ended, the first process is killed, with which the kernel kills all others in the namespace, and ``end``
+waits until that has happened. If this process is killed itself, the kernel ends the sandbox (``--die-with-parent``: it
+watches the thread that started the sandbox, and that thread waits for it in ``sandbox_runs``).
 """
 
 from __future__ import annotations
@@ -95,10 +96,11 @@ class Box:
         self._info = b""
         self._first: int | None = None
         self._first_pid = 0
+        self._released = False
         self._group: ControlGroup | None = None
 
     def start(self, layout: Layout) -> None:
-        """Set the sandbox up; its first process waits at a gate until it is held."""
+        """Begin to set the sandbox up."""
         try:
             self._start(layout, layout.user(next(_numbers)))
         except OSError as error:  # too many open files, no memory for a process
@@ -120,11 +122,11 @@ class Box:
             self._closing.callback(os.close, info)
             inner_gate, self._gate = os.pipe()
             self._closing.callback(os.close, self._gate)
-            limits = (uid if layout.drops_user else 0, self.limits.seconds, self.limits.memory, DISK, _PROCESSES)
+            limits = (self.limits.seconds, self.limits.memory, DISK, _PROCESSES)
             self._process = subprocess.Popen(
                 [
-                    *layout.command(DISK, info=hand(inner_info), block=hand(inner_gate), seccomp=rules),
-                    *map(str, (self.module, text, *more, *limits)),
+                    *layout.command(DISK, info=hand(inner_info), seccomp=rules),
+                    *map(str, (self.module, text, *more, hand(inner_gate), uid if layout.drops_user else 0, *limits)),
                 ],
                 stdin=stdin,
                 stdout=stdout,
@@ -164,6 +166,8 @@ class Box:
         ``grace``: let it end by itself so long, so that its exit status says how it ended.
         """
         if self._first is None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace)
             self._process.kill()
         else:
             select.select([self._first], [], [], grace)
@@ -183,7 +187,7 @@ class Box:
         self.output = b"".join(self._said)
 
     def _hold(self, info: int) -> None:
-        """bubblewrap has set everything up: hold the first process, then let it start the module."""
+        """bubblewrap has made the first process: hold it, and bound all that it will start."""
         chunk = os.read(info, 4096)
         self._info += chunk
         if chunk:
@@ -192,14 +196,23 @@ class Box:
         if not self._info.strip():  # it has failed, and says why on standard error
             return
         pid = int(json.loads(self._info)["child-pid"])
-        with suppress(ProcessLookupError, BrokenPipeError):  # it has failed since
+        with suppress(ProcessLookupError):  # it has failed since
             handle = os.pidfd_open(pid)
             self._closing.callback(os.close, handle)
             if parent_of(pid) == self._process.pid:  # and not one that has got its number
                 self._first, self._first_pid = handle, pid
                 self._group = ControlGroup(self.limits.memory + DISK, _PROCESSES)
                 self._group.add(pid)
-                os.write(self._gate, b"1")
+        self._release()
+
+    def _release(self) -> None:
+        """Open the gate once the process inside is ready and held."""
+        if not self.complete or self._group is None or self._released:
+            return
+        self._released = True
+        self._group.complete()
+        with suppress(BrokenPipeError):
+            os.write(self._gate, b"1")
 
     def _exited(self, whole: int) -> None:
         del self.handlers[whole]
@@ -224,6 +237,7 @@ class Box:
         if not self.complete:
             before, ready, after = self.errors.partition(READY)
             self.complete, self.errors = bool(ready), after if ready else before
+            self._release()
         self.errors = self.errors[-_ERRORS_KEPT:]
         if self._errors_size > _ERRORS_LIMIT:
             self.stop("output")

@@ -67,7 +67,7 @@ class Layout:
         """Arguments for ``Popen``."""
         return {"user": uid, "group": uid, "extra_groups": []} if self.mode == "dropped" else {}
 
-    def command(self, disk: int, *, info: int, block: int, seccomp: int) -> list[str]:
+    def command(self, disk: int, *, info: int, seccomp: int) -> list[str]:
         """The command line up to the arguments of the module inside."""
         return [
             self.bubblewrap,
@@ -76,7 +76,7 @@ class Layout:
             *("--hostname", "sandbox"),
             *(("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID") if self.drops_user else ()),
             *(() if self.drops_user else ("--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL")),
-            *("--info-fd", str(info), "--block-fd", str(block), "--seccomp", str(seccomp)),
+            *("--info-fd", str(info), "--seccomp", str(seccomp)),
             # Before the others, in case that the interpreter lies in there.
             *("--perms", "1777", "--size", str(disk), "--tmpfs", "/tmp"),
             *_mounts(),

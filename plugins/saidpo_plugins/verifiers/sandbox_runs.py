@@ -19,7 +19,8 @@ T = TypeVar("T")
 Task = Generator[Sequence[Box], None, T]
 """Yields boxes that run together, and goes on when they have ended; returns what it found."""
 
-_GRACE_SECONDS = 0.5
+_GRACE_SECONDS = 2.0
+"""For the other boxes of a run, when the last one has ended, to end by themselves and say how."""
 _STARVED = 4
 """How many times its time by the clock a run may take that gets no processor."""
 

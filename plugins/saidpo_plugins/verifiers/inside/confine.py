@@ -14,8 +14,12 @@ READY = b"\x06ready\n"
 
 
 def confine(arguments: list[str]) -> None:
-    """``arguments``: the uid to become (0: stay), then limits: CPU seconds, bytes of memory, of a file, processes."""
-    uid, seconds, memory, file_size, processes = map(int, arguments)
+    """Give up what a program must not have, then wait until this process is held from outside, too.
+
+    ``arguments``: a pipe to wait at, the uid to become (0: stay), then limits: CPU seconds, bytes of memory, bytes of
+    a file, processes.
+    """
+    gate, uid, seconds, memory, file_size, processes = map(int, arguments)
     if uid:  # the mapped user of a user namespace has nothing to give up
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -34,6 +38,9 @@ def confine(arguments: list[str]) -> None:
         resource.setrlimit(limit, (value, value))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # first SIGXCPU, then SIGKILL
     os.write(2, READY)
+    if not os.read(gate, 1):  # whoever should hold it has ended
+        os._exit(1)
+    os.close(gate)
 
 
 def source_of(descriptor: int) -> str:

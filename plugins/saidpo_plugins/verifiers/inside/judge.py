@@ -7,12 +7,12 @@ prints. It is a JSON array ``[outcome, reason]``, after the numbers of the tests
 from __future__ import annotations
 
 import builtins
-import json
 import os
 import symtable
 import sys
 
 from .confine import confine, source_of
+from .plain_json import dumps, loads
 from .remote import (
     ProgramExit,
     Remote,
@@ -233,10 +233,10 @@ def main(arguments: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-    tests = json.loads(source_of(int(descriptor)))
+    tests = loads(source_of(int(descriptor)))
 
     def say(value: Any) -> None:
-        os.write(verdict, json.dumps(value).encode() + b"\n")
+        os.write(verdict, dumps(value).encode() + b"\n")
 
     try:
         say(run(Judge(receive, int(send)), tests, say))

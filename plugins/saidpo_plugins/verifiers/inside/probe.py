@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     descriptor, _, *limits = arguments
     confine(limits)
     plan = json.loads(source_of(int(descriptor)))
-    memory, processes = int(limits[2]), int(limits[4])
+    memory, processes = int(limits[3]), int(limits[5])
     attempts: dict[str, Callable[[], Any]] = {
         "reaches the network": lambda: _connect(socket.AF_INET, ("127.0.0.1", plan["port"])),
         "reaches sockets of this machine": lambda: _connect(socket.AF_UNIX, plan["socket"]),

@@ -11,9 +11,9 @@ travels as the number or text that it holds. Anything else stays where it is, an
 from __future__ import annotations
 
 import builtins
-import json
 import os
 
+from .plain_json import dumps, loads
 from .values import RECIPES, SCALARS, is_mutable, look_up, pack_scalar, restore
 
 TYPE_CHECKING = False  # typing takes 3 ms to import, collections 2: every run of a program would wait for them
@@ -191,7 +191,7 @@ class Peer:
     # ---- Lines -----------------------------------------------------------------------------------------------------
 
     def _write(self, message: list[Any]) -> None:
-        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        data = dumps(message).encode() + b"\n"
         try:
             while data:
                 data = data[os.write(self._send, data) :]
@@ -211,7 +211,7 @@ class Peer:
             pieces.append(chunk)
         line, _, self._rest = b"".join(pieces).partition(b"\n")
         try:
-            message = json.loads(line)
+            message = loads(line.decode())
             shape = _SHAPES[message[0]]
             if len(message) != len(shape) or not all(map(isinstance, message, shape)):
                 raise ValueError
