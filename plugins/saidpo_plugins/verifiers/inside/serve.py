@@ -54,9 +54,9 @@ _COPIES: dict[str, Callable[[Any], Any]] = {
 class Program(Peer):
     """The program's end of the wire."""
 
-    def __init__(self, receive: int, send: int, module: ModuleType) -> None:
+    def __init__(self, receive: int, send: int, module: ModuleType, output: _Output) -> None:
         super().__init__(receive, send)
-        self._module = module
+        self._module, self._output = module, output
 
     def answer(self, operation: str, target: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         if operation == "global":
@@ -107,12 +107,7 @@ class Program(Peer):
         return look_up(module, name)
 
     def print_out(self) -> str:
-        if not isinstance(sys.stdout, _Output):
-            return ""
-        text = sys.stdout.getvalue()
-        sys.stdout.seek(0)
-        sys.stdout.truncate()
-        return text
+        return self._output.taken()
 
     def serve(self) -> None:
         while True:
@@ -136,13 +131,27 @@ class _Theirs:
         self.handle = handle
 
 
-class _Output(io.StringIO):
-    """What the program prints; beyond a limit it is lost, as it would fill the memory."""
+class _Output(io.TextIOWrapper):
+    """What the program prints to standard output, for the judge."""
 
-    def write(self, text: str) -> int:
-        room = _PRINT_LIMIT - self.tell()
-        super().write(text[: max(room, 0)])
-        return len(text)
+    def __init__(self) -> None:
+        self._kept = _Room()
+        super().__init__(self._kept, encoding="utf-8", errors="replace", write_through=True)
+
+    def taken(self) -> str:
+        text = self._kept.getvalue().decode("utf-8", "replace")
+        self._kept.seek(0)
+        self._kept.truncate()
+        return text
+
+
+class _Room(io.BytesIO):
+    """Beyond a limit, what is written is lost, as it would fill the memory."""
+
+    def write(self, data: Any) -> int:
+        size = len(data)
+        super().write(bytes(data)[: max(_PRINT_LIMIT - self.tell(), 0)])
+        return size
 
 
 def _base(value: Any) -> str:
@@ -165,11 +174,11 @@ def main(arguments: list[str]) -> None:
     os.dup2(nothing, 1)
     source = source_of(int(descriptor))
     hide()
-    sys.stdout = _Output()
+    output = sys.stdout = _Output()
     module = type(sys)("program")
     module.__file__ = "/tmp/program.py"
     sys.modules["program"] = module
-    program = Program(receive, send, module)
+    program = Program(receive, send, module, output)
     try:
         exec(compile(source, "/tmp/program.py", "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
