@@ -1,7 +1,8 @@
 """Pool ``jsonl``: problems from a file of one's own, one JSON object a line (**ours**; the paper names no format).
 
 Fields: ``id``, ``question`` and ``answer`` are required (a number is taken as text); ``tags`` (a list of texts),
-``domain`` and ``group`` are optional. Other fields are kept in ``Problem.extra`` if they are text, number or boolean.
+``domain`` and ``group`` are optional. Other fields are kept in ``Problem.extra`` if JSON can hold them. A problem of
+the domain ``code`` may have a list ``tests`` instead of an answer.
 ``FILE.jsonl.gz`` is unpacked while it is read, ``FILE.parquet`` is read through ``datasets``, one row a problem.
 
 Problems to measure with come from a second file (``--pool.held_out_path``), or are set aside at random. A question
@@ -169,7 +170,9 @@ def _problem(row: Any, where: str) -> Problem:
     if not isinstance(row, dict):
         advice = "; write a JSON array's items on a line each" if isinstance(row, list) else ""
         raise UsageError(f"{where}: expected a JSON object with id, question and answer, got {_kind(row)}{advice}")
-    extra = {key: value for key, value in row.items() if key not in _FIELDS and _storable(key) and _storable(value)}
+    extra = {key: value for key, value in row.items() if key not in _FIELDS and _storable(key) and _keepable(value)}
+    if row.get("domain") == "code" and row.get("answer") is None and extra.get("tests"):
+        row = row | {"answer": json.dumps(extra["tests"], ensure_ascii=False)}
     return Problem(
         id=_required(row, "id", where),
         question=_required(row, "question", where),
@@ -228,6 +231,15 @@ def _storable(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int)
+
+
+def _keepable(value: Any) -> bool:
+    """The same, or lists and objects of such."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _storable(key) and _keepable(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(item is None or _keepable(item) for item in value)
+    return _storable(value)
 
 
 def _kind(value: Any) -> str:
