@@ -12,7 +12,7 @@ import click
 
 import saidpo_core
 from saidpo_core import importing
-from saidpo_core.cli_options import RunCommand, explain_unknown, settings_from
+from saidpo_core.cli_options import RunCommand, VerifyCommand, explain_unknown, options_from, settings_from
 from saidpo_core.completion import COMMANDS, Kind, KindAndName
 from saidpo_core.errors import PluginError, SaidpoError
 from saidpo_core.listing import as_rows, print_table, say_broken_briefly
@@ -110,6 +110,21 @@ def compare(**options: Any) -> None:
     from saidpo_core.compare import compare_samplers
 
     compare_samplers(**options)
+
+
+@cli.command(cls=VerifyCommand)
+@click.option("--in", "source", required=True, metavar="FILE", help="cases, one JSON object a line; -: standard input")
+@click.option("--out", "target", required=True, metavar="FILE", help="verdicts, in order; -: standard output")
+@click.pass_obj
+def verify(registry: Registry, /, source: str, target: str, **flags: Any) -> None:
+    """Judge a file of gold answers and responses: {"gold", "response"} a line, or {"tests", "program"} for code.
+
+    Writes {"verdict", "extracted", "reason", "seconds"} a line; the verdict is right, wrong or unverifiable.
+    """
+    from saidpo_core.verify_file import verify_file
+
+    offer, options = options_from(registry, "verifier", flags)
+    verify_file(offer, options, source, target)
 
 
 @cli.command()

@@ -6,7 +6,7 @@ The chosen components decide which flags there are, so the command line and the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from saidpo_core.completion import COMMANDS, ComponentName
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.listing import say_broken
-from saidpo_core.options import OptionSpec, nearest, shown, specs_of
+from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
 from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
 
@@ -26,10 +26,10 @@ def own_options() -> list[click.Option]:
     return [_flag(spec, "--" + spec.name.replace("_", "-"), "", spec.name) for spec in specs_of(RunOptions)]
 
 
-def kind_options(registry: Registry) -> list[click.Option]:
+def kind_options(registry: Registry, kinds: Iterable[str] = KINDS) -> list[click.Option]:
     """``--clusterer NAME`` and so on, the default named in the help."""
     options = []
-    for kind in KINDS:
+    for kind in kinds:
         default = next((offer.component.name for offer in registry.of_kind(kind) if offer.default), "?")
         help = f"{', '.join(registry.names(kind))}  [default: {default}]"
         options.append(
@@ -64,6 +64,8 @@ def _flag(spec: OptionSpec, flag: str, kind: str, key: str) -> click.Option:
 class RunCommand(click.Command):
     """A command whose flags depend on the components that are chosen."""
 
+    kinds: Iterable[str] = KINDS
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.obj = load_registry()
         self.add_component_flags(ctx.obj, args, completing=ctx.resilient_parsing)
@@ -73,10 +75,10 @@ class RunCommand(click.Command):
         known = {param.name for param in self.params}
         chosen = _glance(args)
         if completing:  # a name that is still being typed chooses nothing yet
-            names = {kind: [o.component.name for o in registry.of_kind(kind)] for kind in KINDS}
-            chosen = {kind: name for kind, name in chosen.items() if name in names[kind]}
-        flags = [*own_options(), *kind_options(registry)]
-        for kind in KINDS:
+            names = {kind: [o.component.name for o in registry.of_kind(kind)] for kind in self.kinds}
+            chosen = {kind: name for kind, name in chosen.items() if name in names.get(kind, ())}
+        flags = [*self.own_options(), *kind_options(registry, self.kinds)]
+        for kind in self.kinds:
             offer = registry.find(kind, chosen[kind], f"--{kind}") if kind in chosen else registry.default(kind)
             flags += component_options(offer)
         self.params += [flag for flag in flags if flag.name not in known]
@@ -89,6 +91,9 @@ class RunCommand(click.Command):
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         say_broken(ctx.obj)
         super().format_help(ctx, formatter)
+
+    def own_options(self) -> list[click.Option]:
+        return own_options()
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Three sections: the run, which components, and the options of the chosen ones."""
@@ -108,6 +113,15 @@ class RunCommand(click.Command):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows, col_max=34)
+
+
+class VerifyCommand(RunCommand):
+    """A command about a verifier alone."""
+
+    kinds = ("verifier",)
+
+    def own_options(self) -> list[click.Option]:
+        return []
 
 
 def _glance(args: Sequence[str]) -> dict[str, str]:
@@ -160,3 +174,11 @@ def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]
             values = {key: value for key, value in values.items() if not key.startswith(f"{kind}.")}
     places = {key: f"--{key if '.' in key else key.replace('_', '-')}" for key in given}
     return resolve(registry, {**values, **given}, {**where, **places})
+
+
+def options_from(registry: Registry, kind: str, flags: dict[str, Any]) -> tuple[Offer, Any]:
+    """The component of one kind that the flags choose, and its options."""
+    given = {_key(name): value for name, value in flags.items() if value is not None and name.startswith("set__")}
+    offer = registry.find(kind, given[kind], f"--{kind}") if kind in given else registry.default(kind)
+    values = {key.partition(".")[2]: value for key, value in given.items() if "." in key}
+    return offer, build_options(offer.component.options, values, {key: f"--{kind}.{key}" for key in values})

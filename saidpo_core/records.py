@@ -96,6 +96,8 @@ class Verdict:
     extracted: str | None = None
     """The final answer that was found in the response, None if there was none."""
     reason: str = ""
+    seconds: float = field(default=0.0, compare=False)
+    """How long judging took, 0 if the verifier does not say. It differs between equal runs, so it is not kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,69 +1,89 @@
 """Verifier ``math``: is the final answer of a response the gold answer, mathematically?
 
-Three stages: find the final answer (``extraction``), compare exactly what can be compared cheaply (``exact``), and
-hand what is left to math-verify in a worker process (``workers``), the extracted answer only. A response without a
-final answer is wrong. What cannot be judged is unverifiable: out of time or memory, a crashed worker, a gold answer
-that math-verify cannot read.
+    from saidpo_plugins.verifiers.math import MathVerifier
+    MathVerifier().judge("1/2", "Half of it: \\\\boxed{0.5}").outcome   # "right"
 
-The paper names no verifier: all of this is **ours**. There is no tolerance (``0.333`` is not 1/3, ``1.414`` is not the
-root of 2): where math-verify says yes, both values are computed to 50 digits and have to agree, since by itself it
-takes 1e-7 for 2e-7. Its own timeouts are off: they need the main thread's alarm, and end nothing that hangs in C.
+Three stages: find the final answer (``extraction``), compare it with the gold answer without a computer algebra system
+(``answers``), and hand what is left to math-verify in a worker process (``workers``, ``symbolic``), the extracted
+answer only. A response without a final answer is wrong. What cannot be judged is unverifiable: out of time or memory,
+a crashed worker, a gold answer that cannot be read. ``docs/verifying.md`` is the policy.
 
-``self_test`` judges known cases of the first two stages. The cases for math-verify are put to every worker when it
-starts, before its first real case: most runs on plain numbers never start one, and do not pay for importing SymPy.
+The paper names no verifier: all of this is **ours**.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
-from saidpo_core import Component, Problem, SaidpoError, Verdict, Verifier, hookimpl, option
-from saidpo_plugins.verifiers.exact import LENGTH_LIMIT, compare, normalise, split_unit
+from saidpo_core import Component, Outcome, Problem, SaidpoError, Trial, Verdict, Verifier, hookimpl, option
+from saidpo_plugins.verifiers import symbolic
+from saidpo_plugins.verifiers.answers.compare import LENGTH_LIMIT, compare, is_readable
 from saidpo_plugins.verifiers.extraction import extract, marked
-from saidpo_plugins.verifiers.workers import Reply, WorkerPool
+from saidpo_plugins.verifiers.nursery import Reply
+from saidpo_plugins.verifiers.workers import WorkerPool
 
-_SELF_TEST: tuple[tuple[str, str, str], ...] = (
+_SELF_TEST: tuple[tuple[str, str, Outcome], ...] = (
     ("42", "6 * 7 = 42, so the answer is \\boxed{42}.", "right"),
     ("\\frac{1}{2}", "Half of it.\n#### 0.5", "right"),
+    ("x^2-1", "\\boxed{(x-1)(x+1)}", "right"),
     ("2:3:5", "\\boxed{2:5:3}", "wrong"),
     ("1e-7", "\\boxed{2e-7}", "wrong"),
     ("5", "Both of them have \\boxed{5", "wrong"),
     ("7", "3 + 4 is\n7", "wrong"),
+    ("9", "<think>The answer is 9</think>I am not sure.", "wrong"),
+    ("\\frac{1", "\\boxed{1}", "unverifiable"),
+    ("\\frac{1}{3}", "\\boxed{\\int_0^1 x^2 dx}", "right"),  # this and the next one are for the workers
+    ("\\frac{1}{2}", "\\boxed{\\int_0^1 x^2 dx}", "wrong"),
 )
-_WORKER_CHECKS = (
-    (["\\frac{\\sqrt{3}}{2}", "\\frac{3}{2\\sqrt{3}}"], "equal"),
-    (["x+1", "x+2"], "unequal"),
-    (["10^{-7}x", "2\\cdot 10^{-7}x"], "unequal"),
-    (["\\frac{1", "1"], "gold unreadable"),
-)
+_MEMO_SIZE, _MEMO_TEXT = 20_000, 500
+_SHOWN = 1000
+_BETWEEN = 8
+"""Quick cases between two looks at the workers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MathOptions:
-    timeout: float = option(5.0, "seconds for one comparison by math-verify; then it is unverifiable", low=0.1)
-    workers: int | Literal["auto"] = option("auto", "worker processes for math-verify; auto: 2, 1 on one core", low=1)
-    memory_mb: int = option(2048, "memory limit of a worker process, in MiB", low=256)
+    timeout: float = option(2.0, "seconds for one comparison by math-verify; then it is unverifiable", low=0.1)
+    workers: int | Literal["auto"] = option(
+        "auto", "worker processes for math-verify; auto: one a core and one more, as some get stuck", low=1
+    )
+    memory_mb: int = option(1024, "memory limit of a worker process, in MiB", low=256)
 
 
 class MathVerifier:
-    def __init__(self, options: MathOptions) -> None:
-        size = min(2, os.cpu_count() or 1) if options.workers == "auto" else options.workers
+    def __init__(self, options: MathOptions | None = None) -> None:
+        options = options or MathOptions()
+        size = 1 + (os.cpu_count() or 1) if options.workers == "auto" else options.workers
         self._pool = WorkerPool(
-            __name__,
+            symbolic.__name__,
             "judge",
             size=size,
             timeout=options.timeout,
             memory_mb=options.memory_mb,
-            checks=_WORKER_CHECKS,
+            checks=symbolic.CHECKS,
         )
-        self._memo: dict[tuple[str, str], Reply] = {}
+        self._memo: dict[tuple[str, str], Verdict] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what it remembers, and without processes: a copy starts its own."""
+        return self.__dict__ | {"_memo": {}}
+
+    def judge(self, gold: str, response: str) -> Verdict:
+        """The verdict on one response."""
+        [verdict] = self.verify([(Problem(id="1", question="?", answer=gold), response)])
+        return verdict
 
     def self_test(self) -> None:
+        """Judges known cases, in this process and in a worker, which are those that the run will use."""
+        self._pool.start()
         for gold, response, due in _SELF_TEST:
-            [verdict] = self.verify([(Problem(id="self-test", question="?", answer=gold), response)])
+            verdict = self.judge(gold, response)
             if verdict.outcome != due:
                 raise SaidpoError(
                     f"--verifier=math fails its self-test: gold answer {gold!r}, response {response!r}: "
@@ -71,119 +91,106 @@ class MathVerifier:
                 )
 
     def verify(self, cases: Sequence[tuple[Problem, str]]) -> list[Verdict]:
-        golds = [_gold(problem.answer) for problem, _ in cases]
-        answers = [extract(response) for _, response in cases]
-        verdicts = [_exact_verdict(gold, answer) for gold, answer in zip(golds, answers, strict=True)]
-        hard = {
-            row: (_body(golds[row]), _body(answers[row] or ""))
-            for row, verdict in enumerate(verdicts)
-            if verdict is None
-        }
-        replies = self._compare(hard.values())
-        return [verdict or _symbolic_verdict(answers[row], replies[hard[row]]) for row, verdict in enumerate(verdicts)]
+        verdicts: list[Verdict | None] = []
+        hard: dict[tuple[str, str], list[int]] = {}
+        with self._pool.session() as session:
+            for row, (problem, response) in enumerate(cases):
+                started = time.perf_counter()
+                gold, answer = _gold(problem.answer), extract(response)
+                verdict = self._quick_verdict(gold, answer)
+                verdicts.append(verdict and replace(verdict, seconds=time.perf_counter() - started))
+                if verdict is None:
+                    pair = (gold, answer or "")
+                    if pair not in hard:
+                        session.submit(list(pair))
+                    hard.setdefault(pair, []).append(row)
+                elif row % _BETWEEN == 0:
+                    session.advance()
+            replies = session.finish()
+        for (pair, rows), reply in zip(hard.items(), replies, strict=True):
+            verdict = _symbolic_verdict(pair[1], reply)
+            if reply.problem != "worker crashed":  # that may not have been the answer's fault
+                self._remember(pair, verdict)
+            for row in rows:
+                verdicts[row] = verdict
+        return [verdict for verdict in verdicts if verdict is not None]
 
     def close(self) -> None:
         self._pool.close()
 
-    def _compare(self, pairs: Any) -> dict[tuple[str, str], Reply]:
-        """Replies of the workers; what was asked before is not asked again, unless a worker crashed over it."""
-        wanted = list(dict.fromkeys(pairs))
-        new = [pair for pair in wanted if pair not in self._memo]
-        replies = dict(zip(new, self._pool.run(new), strict=True)) if new else {}
-        self._memo |= {pair: reply for pair, reply in replies.items() if reply.problem != "worker crashed"}
-        return {pair: replies[pair] if pair in replies else self._memo[pair] for pair in wanted}
+    def __enter__(self) -> MathVerifier:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _quick_verdict(self, gold: str, answer: str | None) -> Verdict | None:
+        """The verdict without math-verify, or the one that is remembered; None if it takes math-verify."""
+        if answer is None:
+            return _no_answer(gold)
+        pair = (gold, answer)
+        verdict = self._memo.get(pair)
+        if verdict is None:
+            verdict = _exact_verdict(gold, answer)
+            if verdict is not None:
+                self._remember(pair, verdict)
+        return verdict
+
+    def _remember(self, pair: tuple[str, str], verdict: Verdict) -> None:
+        if len(pair[0]) + len(pair[1]) > _MEMO_TEXT:
+            return
+        if len(self._memo) >= _MEMO_SIZE:
+            self._memo.clear()
+        self._memo[pair] = verdict
 
 
 def _gold(answer: str) -> str:
     """The gold answer itself, if it comes as a worked solution (GSM8K: ``... #### 72``)."""
     found, final = marked(answer)
-    return final if found and final else answer.strip()
+    return final or "" if found else answer.strip()
 
 
-def _body(answer: str) -> str:
-    return split_unit(normalise(answer))[0]
+def _no_answer(gold: str) -> Verdict:
+    if not is_readable(gold):
+        return Verdict(outcome="unverifiable", reason="gold answer cannot be read")
+    return Verdict(outcome="wrong", reason="no final answer")
 
 
-def _exact_verdict(gold: str, answer: str | None) -> Verdict | None:
-    if answer is None:
-        return Verdict(outcome="wrong", reason="no final answer")
-    equal = compare(gold, answer)
-    if equal is not None:
-        return Verdict(outcome="right" if equal else "wrong", extracted=answer)
+def _exact_verdict(gold: str, answer: str) -> Verdict | None:
+    shown = answer if len(answer) <= _SHOWN else answer[:_SHOWN] + "..."
+    try:
+        equal = compare(gold, answer)
+    except Exception as error:  # a fault of ours: shown and counted, but no response can stop a run
+        reason = f"the comparison failed: {type(error).__name__}: {error}"
+        return Verdict(outcome="unverifiable", extracted=shown, reason=reason[:300])
+    if equal is True:
+        return Verdict(outcome="right", extracted=shown)
+    if not is_readable(gold):
+        return Verdict(outcome="unverifiable", extracted=shown, reason="gold answer cannot be read")
+    if equal is False:
+        return Verdict(outcome="wrong", extracted=shown)
     if max(len(gold), len(answer)) > LENGTH_LIMIT:
         reason = f"answer longer than {LENGTH_LIMIT} characters"
-        return Verdict(outcome="unverifiable", extracted=answer, reason=reason)
+        return Verdict(outcome="unverifiable", extracted=shown, reason=reason)
     return None
 
 
-def _symbolic_verdict(answer: str | None, reply: Reply) -> Verdict:
+def _symbolic_verdict(answer: str, reply: Reply) -> Verdict:
     if reply.problem:
-        return Verdict(outcome="unverifiable", extracted=answer, reason=reply.problem)
+        return Verdict(outcome="unverifiable", extracted=answer, reason=reply.problem, seconds=reply.seconds)
     if reply.value == "gold unreadable":
-        return Verdict(outcome="unverifiable", extracted=answer, reason="gold answer cannot be read")
-    return Verdict(outcome="right" if reply.value == "equal" else "wrong", extracted=answer)
+        reason = "gold answer cannot be read"
+        return Verdict(outcome="unverifiable", extracted=answer, reason=reason, seconds=reply.seconds)
+    return Verdict(outcome="right" if reply.value == "equal" else "wrong", extracted=answer, seconds=reply.seconds)
 
 
-# ---- In the worker process -------------------------------------------------------------------------------------------
-
-
-def judge(request: list[str]) -> str:
-    """``equal``, ``unequal`` or ``gold unreadable`` for a gold answer and an answer, both without units."""
-    gold, answer = request
-    golds, answers = gold.split(":"), answer.split(":")
-    if len(golds) > 1 and len(answers) > 1:  # math-verify would divide
-        if len(golds) != len(answers):
-            return "unequal"
-        outcomes = {_judge_one(*pair) for pair in zip(golds, answers, strict=True)}
-        return outcomes.pop() if len(outcomes) == 1 else "unequal"
-    return _judge_one(gold, answer)
-
-
-def _judge_one(gold: str, answer: str) -> str:
-    import math_verify
-
-    gold_value, answer_value = _read(gold), _read(answer)
-    if not gold_value:
-        return "gold unreadable"
-    equal = bool(answer_value) and math_verify.verify(gold_value, answer_value, timeout_seconds=None)
-    return "equal" if equal and not _differ(gold_value[0], answer_value[0]) else "unequal"
-
-
-def _read(text: str) -> list[Any]:
-    """``text`` as LaTeX, all of it: math-verify must not pick a number out of what it cannot read."""
-    from math_verify import LatexExtractionConfig, parse
-
-    default = LatexExtractionConfig()
-    config = LatexExtractionConfig(
-        boxed_match_priority=0, normalization_config=replace(default.normalization_config, units=False)
-    )
-    found: list[Any] = parse(f"\\boxed{{{text}}}", [config], fallback_mode="no_fallback", parsing_timeout=None)
-    return found
-
-
-def _differ(left: Any, right: Any) -> bool:
-    """Whether two values that math-verify takes for equal are not, variables set to arbitrary numbers."""
-    import sympy  # type: ignore[import-untyped]
-
-    if isinstance(left, sympy.FiniteSet) and isinstance(right, sympy.FiniteSet):
-        return any(all(_differ(a, b) for b in right.args) for a in left.args)
-    if isinstance(left, sympy.Tuple) and isinstance(right, sympy.Tuple):
-        return any(_differ(a, b) for a, b in zip(left, right, strict=False))
-    if not (isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr)):
-        return False
-    symbols = sorted(left.free_symbols | right.free_symbols, key=str)
-    values = {symbol: sympy.Rational(17 + 6 * k, 11 + k) for k, symbol in enumerate(symbols)}
-    a, b = (_number(value, values) for value in (left, right))
-    if a is None or b is None:
-        return False
-    tolerance = sympy.Float("1e-12" if left.has(sympy.Float) or right.has(sympy.Float) else "1e-40", 50)
-    return bool(abs(a - b) > tolerance * max(abs(a), abs(b)))
-
-
-def _number(value: Any, values: dict[Any, Any]) -> Any:
-    """``value`` to 50 digits, None if that is no finite number."""
-    number = value.subs(values).evalf(50)
-    return number if number.is_number and number.is_finite and not number.free_symbols else None
+@contextmanager
+def _trial(folder: Path) -> Iterator[Trial]:
+    cases = [
+        (Problem(id=str(number), question="?", answer=gold), response, due)
+        for number, (gold, response, due) in enumerate(_SELF_TEST)
+    ]
+    yield Trial(problems=[problem for problem, _, _ in cases], cases=cases)
 
 
 @hookimpl
@@ -196,5 +203,6 @@ def saidpo_verifiers() -> list[Component[Verifier]]:
             build=MathVerifier,
             default=True,
             domains=("math",),
+            trial=_trial,
         )
     ]

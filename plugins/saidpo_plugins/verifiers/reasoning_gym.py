@@ -12,16 +12,20 @@ short answer; then the response is unverifiable. Tasks whose scorer runs the ans
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
-from saidpo_core import Component, MissingExtra, Problem, Verdict, Verifier, hookimpl, option
+from saidpo_core import Component, MissingExtra, Outcome, Problem, Trial, Verdict, Verifier, hookimpl, option
 from saidpo_plugins.common.reasoning_gym import RUNS_ANSWERS
-from saidpo_plugins.verifiers.extraction import marked, outside_thinking
-from saidpo_plugins.verifiers.workers import Reply, WorkerPool
+from saidpo_plugins.verifiers.extraction import marked
+from saidpo_plugins.verifiers.nursery import Reply
+from saidpo_plugins.verifiers.thinking import outside_thinking
+from saidpo_plugins.verifiers.workers import WorkerPool
 
 _ENTRY = {"question": "State the final answer to: 2 + 3 =", "answer": "5", "metadata": {"source_dataset": "chain_sum"}}
 _CHECKS = ((["chain_sum", "+5.0", _ENTRY], 1.0), (["chain_sum", "6", _ENTRY], 0.0))
@@ -85,10 +89,13 @@ def _without_scorer(problem: Problem, answer: str | None) -> Verdict | None:
 
 def _verdict(answer: str | None, reply: Reply) -> Verdict:
     if reply.problem:
-        return Verdict(outcome="unverifiable", extracted=answer, reason=reply.problem)
+        return Verdict(outcome="unverifiable", extracted=answer, reason=reply.problem, seconds=reply.seconds)
     right = reply.value == 1.0
     return Verdict(
-        outcome="right" if right else "wrong", extracted=answer, reason="" if right else f"score {reply.value:g}"
+        outcome="right" if right else "wrong",
+        extracted=answer,
+        reason="" if right else f"score {reply.value:g}",
+        seconds=reply.seconds,
     )
 
 
@@ -106,6 +113,23 @@ def _scorer(dataset: str) -> Callable[[str, Any], float]:
     return scorer
 
 
+@contextmanager
+def _trial(folder: Path) -> Iterator[Trial]:
+    problem = Problem(
+        id="1",
+        question=str(_ENTRY["question"]),
+        answer="5",
+        domain="reasoning-gym",
+        extra={"dataset": "chain_sum", "entry": _ENTRY},
+    )
+    due: tuple[tuple[str, Outcome], ...] = (
+        ("2 + 3 = 5\n#### 5", "right"),
+        ("#### 6", "wrong"),
+        ("I give up.", "wrong"),
+    )
+    yield Trial(problems=(problem,), cases=[(problem, response, outcome) for response, outcome in due])
+
+
 @hookimpl
 def saidpo_verifiers() -> list[Component[Verifier]]:
     return [
@@ -117,5 +141,6 @@ def saidpo_verifiers() -> list[Component[Verifier]]:
             domains=("reasoning-gym",),
             needs="reasoning_gym",
             extra="reasoning-gym",
+            trial=_trial,
         )
     ]
