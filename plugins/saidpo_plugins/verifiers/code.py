@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saidpo_core import Component, Outcome, Problem, SaidpoError, Trial, Verdict, Verifier, hookimpl, option
+from saidpo_plugins.common.texts import writable
 from saidpo_plugins.verifiers.code_program import find_program
 from saidpo_plugins.verifiers.code_tests import judge, read_tests
 from saidpo_plugins.verifiers.extraction import outside_thinking
@@ -109,16 +110,11 @@ def _program(problem: Problem, response: str) -> tuple[str | None, str]:
 
 def _verdict(program: str | None, reason: str, tests: object, judged: tuple[Outcome, str] | None) -> Verdict:
     if isinstance(tests, str):
-        return Verdict(outcome="unverifiable", extracted=_writable(program), reason=tests)
+        return Verdict(outcome="unverifiable", extracted=program, reason=tests)
     if judged is None:
         return Verdict(outcome="wrong", reason=reason)
     outcome, why = judged
-    return Verdict(outcome=outcome, extracted=_writable(program), reason=_writable(why) or "")
-
-
-def _writable(text: str | None) -> str | None:
-    """Without lone surrogates, which no file can hold."""
-    return None if text is None else text.encode("utf-8", "replace").decode()
+    return Verdict(outcome=outcome, extracted=program, reason=writable(why))
 
 
 def _problem(name: str, tests: Sequence[dict[str, str]]) -> Problem:

@@ -192,9 +192,15 @@ def _run_one(judge: Judge, number: int, code: str, test: CodeType, space: dict[s
         return "wrong", f"test {number}: {_line(error, name, code)}: the program raised {error}"
     except BaseException as error:
         what = "" if type(error) is AssertionError else f": {type(error).__name__}: {_short(str(error))}"
-        if judge.asked == asked and not isinstance(error, NameError):
+        if judge.asked == asked and not isinstance(error, NameError) and not _looks_at_data(code, space):
             return "unverifiable", f"test {number} fails without the program: {_line(error, name, code)}{what}"
         return "wrong", f"test {number}: {_line(error, name, code)}{what}{_returned(judge)}"
+
+
+def _looks_at_data(code: str, space: dict[str, Any]) -> bool:
+    """Whether the test looks at a name for which the program gave plain data, as the answer to no call."""
+    names = wanted([code], set(space) - {"__name__", "__builtins__"})
+    return any(not isinstance_remote(space[name]) for name in names)
 
 
 def _returned(judge: Judge) -> str:
