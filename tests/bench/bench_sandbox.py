@@ -16,6 +16,7 @@ from saidpo_plugins.verifiers.code import CodeOptions, CodeVerifier
 
 LIMIT = 50.0
 ROUNDS = 30
+CALLS = 20_000
 
 
 def problem(*tests: dict[str, str]) -> Problem:
@@ -52,6 +53,10 @@ def main() -> None:
     started = time.perf_counter()
     verifier.verify(cases)
     print(f"{len(cases)} stdio tests in one call: {len(cases) / (time.perf_counter() - started):.0f} a second")
+    calls = {"type": "assert", "code": f"for n in range({CALLS}):\n    assert f(n) == n"}
+    started = time.perf_counter()
+    judged([calls], "def f(x):\n    return x")
+    print(f"an assert test that calls the program: {1000 * (time.perf_counter() - started) / CALLS:.3f} ms a call")
 
 
 if __name__ == "__main__":

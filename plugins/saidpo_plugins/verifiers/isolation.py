@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import select
 import socket
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from saidpo_core import UsageError
-from saidpo_plugins.verifiers.sandbox import DISK, Box, Limits
+from saidpo_plugins.verifiers.sandbox import DISK, Box, Limits, readable
 from saidpo_plugins.verifiers.sandbox_layout import Layout, candidates
 from saidpo_plugins.verifiers.sandbox_runs import Task, run
 
@@ -63,7 +62,7 @@ def prove(layout: Layout, limits: Limits | None = None) -> str:
         os.environ[_VARIABLE] = "1"
         stack.callback(os.environ.pop, _VARIABLE)
         [box] = run([_probe(json.dumps(plan).encode(), limits or Limits(), hold)], layout, 1)
-        survivors = not select.select([held], [], [], 0)[0]
+        survivors = not readable(held, 0.0)
     said = box.output.decode("utf-8", "replace").splitlines()
     if not box.complete:
         reason = box.errors.decode("utf-8", "replace").strip().splitlines()

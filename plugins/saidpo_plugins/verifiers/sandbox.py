@@ -94,6 +94,7 @@ class Box:
         self._said: list[bytes] = []
         self._size = self._errors_size = 0
         self._info = b""
+        self._process: subprocess.Popen[bytes] | None = None
         self._first: int | None = None
         self._first_pid = 0
         self._released = False
@@ -103,9 +104,14 @@ class Box:
         """Begin to set the sandbox up."""
         try:
             self._start(layout, layout.user(next(_numbers)))
-        except OSError as error:  # too many open files, no memory for a process
+        except BaseException as error:
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
             self._closing.close()
-            raise SaidpoError(f"cannot start a sandbox: {error}") from error
+            if isinstance(error, OSError):  # too many open files, no memory for a process
+                raise SaidpoError(f"cannot start a sandbox: {error}") from error
+            raise
 
     def _start(self, layout: Layout, uid: int) -> None:
         with ExitStack() as handed:  # descriptors that are not needed here once the process has them
@@ -123,7 +129,7 @@ class Box:
             inner_gate, self._gate = os.pipe()
             self._closing.callback(os.close, self._gate)
             limits = (self.limits.seconds, self.limits.memory, DISK, _PROCESSES)
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 [
                     *layout.command(DISK, info=hand(inner_info), seccomp=rules),
                     *map(str, (self.module, text, *more, hand(inner_gate), uid if layout.drops_user else 0, *limits)),
@@ -137,10 +143,10 @@ class Box:
                 start_new_session=True,  # Ctrl-C is for this process, which then ends the sandbox
                 **layout.as_user(uid),
             )
-        whole = os.pidfd_open(self._process.pid)
+        whole = os.pidfd_open(process.pid)
         self._closing.callback(os.close, whole)
         self.handlers = {info: partial(self._hold, info), whole: partial(self._exited, whole)}
-        for pipe, hear in ((self._process.stdout, self._hear), (self._process.stderr, self._hear_errors)):
+        for pipe, hear in ((process.stdout, self._hear), (process.stderr, self._hear_errors)):
             if pipe is not None:
                 self._closing.callback(pipe.close)
                 os.set_blocking(pipe.fileno(), False)
@@ -165,20 +171,21 @@ class Box:
 
         ``grace``: let it end by itself so long, so that its exit status says how it ended.
         """
+        assert self._process is not None
         if self._first is None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace)
             self._process.kill()
         else:
-            select.select([self._first], [], [], grace)
+            readable(self._first, grace)
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._first, signal.SIGKILL)
-            if not select.select([self._first], [], [], _END_SECONDS)[0]:
+            if not readable(self._first, _END_SECONDS):
                 raise SaidpoError("a sandboxed process cannot be killed; the kernel log may say why")
         code = self._process.wait()
         self.code = code if code >= 0 else 128 - code
         for descriptor in list(self.handlers):
-            while descriptor in self.handlers and select.select([descriptor], [], [], 0)[0]:
+            while descriptor in self.handlers and readable(descriptor, 0.0):
                 self.handlers[descriptor]()
         self.handlers.clear()
         self._closing.close()
@@ -199,7 +206,7 @@ class Box:
         with suppress(ProcessLookupError):  # it has failed since
             handle = os.pidfd_open(pid)
             self._closing.callback(os.close, handle)
-            if parent_of(pid) == self._process.pid:  # and not one that has got its number
+            if self._process is not None and parent_of(pid) == self._process.pid:  # and not one that has got its number
                 self._first, self._first_pid = handle, pid
                 self._group = ControlGroup(self.limits.memory + DISK, _PROCESSES)
                 self._group.add(pid)
@@ -241,6 +248,13 @@ class Box:
         self.errors = self.errors[-_ERRORS_KEPT:]
         if self._errors_size > _ERRORS_LIMIT:
             self.stop("output")
+
+
+def readable(descriptor: int, seconds: float) -> bool:
+    """Whether it can be read, or its process has ended, within some seconds; ``select`` takes no number over 1,023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
 
 
 def _in_memory(data: bytes) -> int:

@@ -164,19 +164,23 @@ def run(judge: Judge, tests: list[tuple[int, str]], say: Any) -> tuple[str, str]
         return "wrong", f"the program fails as it is loaded: {name}: {_short(str(text))}"
     except Broken as error:
         return "wrong", f"the program {error} as it was loaded"
-    space = prepare(judge, defined, wanted([code for _, code in tests], set(defined)))
+    used = wanted([code for _, code in tests], set(defined))
+    space = prepare(judge, defined, used)
+    constants = {name for name in used if not isinstance_remote(space[name])}  # they are there without a call
     before = judge.asked
     for (number, code), test in zip(tests, compiled, strict=True):
         say(number)
-        verdict = _run_one(judge, number, code, test, space)
+        verdict = _run_one(judge, number, code, test, space, constants)
         if verdict is not None:
             return verdict
-    if judge.asked == before:
+    if judge.asked == before and not constants:
         return "unverifiable", "the tests never call the program"
     return "right", ""
 
 
-def _run_one(judge: Judge, number: int, code: str, test: CodeType, space: dict[str, Any]) -> tuple[str, str] | None:
+def _run_one(
+    judge: Judge, number: int, code: str, test: CodeType, space: dict[str, Any], constants: set[str]
+) -> tuple[str, str] | None:
     """None if the test passes."""
     asked = judge.asked
     judge.last = []
@@ -192,15 +196,10 @@ def _run_one(judge: Judge, number: int, code: str, test: CodeType, space: dict[s
         return "wrong", f"test {number}: {_line(error, name, code)}: the program raised {error}"
     except BaseException as error:
         what = "" if type(error) is AssertionError else f": {type(error).__name__}: {_short(str(error))}"
-        if judge.asked == asked and not isinstance(error, NameError) and not _looks_at_data(code, space):
+        # A name that is missing is one that the program should have defined.
+        if judge.asked == asked and not isinstance(error, NameError) and not constants & wanted([code], constants):
             return "unverifiable", f"test {number} fails without the program: {_line(error, name, code)}{what}"
         return "wrong", f"test {number}: {_line(error, name, code)}{what}{_returned(judge)}"
-
-
-def _looks_at_data(code: str, space: dict[str, Any]) -> bool:
-    """Whether the test looks at a name for which the program gave plain data, as the answer to no call."""
-    names = wanted([code], set(space) - {"__name__", "__builtins__"})
-    return any(not isinstance_remote(space[name]) for name in names)
 
 
 def _returned(judge: Judge) -> str:
