@@ -11,10 +11,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,14 +21,12 @@ from typing import Any, BinaryIO
 
 import click
 
+from saidpo_core import read_ahead
 from saidpo_core.components import Verifier
 from saidpo_core.contracts import blame, check_verdicts
 from saidpo_core.errors import SaidpoError, UsageError
 from saidpo_core.records import Problem, Verdict
 from saidpo_core.registry import Offer
-
-LINE_LIMIT = 64 * 2**20
-BATCH_LINES, BATCH_BYTES = 2048, 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -53,13 +50,17 @@ def verify_file(offer: Offer, options: Any, source: str, target: str) -> Counter
         stack.callback(verifier.close)
         with blame(offer, "self_test"):
             verifier.self_test()
-        show = _Progress(lines)
-        for batch in _batches(lines):
-            cases = [_case(number, line, domain) for number, line in batch]
-            verdicts = list(_judged(offer, verifier, cases))
-            out.write(b"".join(_line(case, verdict) for case, verdict in zip(cases, verdicts, strict=True)))
-            out.flush()
-            show.add(verdicts)
+        show = _Progress()
+        try:
+            for batch in read_ahead.batches(lines):
+                cases = [_case(number, line, domain) for number, line in batch]
+                verdicts = list(_judged(offer, verifier, cases))
+                rows = b"".join(_line(case, verdict) for case, verdict in zip(cases, verdicts, strict=True))
+                _write(out, rows, target)
+                show.add(verdicts)
+        except KeyboardInterrupt:
+            click.echo(f"saidpo: interrupted; {show.counts.total():,} verdicts are in {target}", err=True)
+            raise click.exceptions.Exit(130) from None
         show.end()
     return show.counts
 
@@ -101,7 +102,7 @@ def _verdicts(offer: Offer, verifier: Verifier, pairs: list[tuple[Problem, str]]
 def _case(number: int, line: bytes | None, domain: str) -> Case:
     """What a line says; never raises, whatever its bytes."""
     if line is None:
-        return Case(fault=f"line {number}: longer than {LINE_LIMIT // 2**20} MiB")
+        return Case(fault=f"line {number}: longer than {read_ahead.LINE_LIMIT:,} bytes")
     try:
         row = json.loads(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
     except UnicodeDecodeError:
@@ -181,7 +182,8 @@ def _line(case: Case, verdict: Verdict) -> bytes:
 @contextmanager
 def _opened(source: str) -> Iterator[BinaryIO]:
     if source == "-":
-        yield sys.stdin.buffer
+        # A reader of our own: at its exit the interpreter wants the lock of sys.stdin's, which a thread may hold.
+        yield open(0, "rb", closefd=False)  # noqa: SIM115
         return
     try:
         file = open(source, "rb")  # noqa: SIM115
@@ -199,78 +201,34 @@ def _created(target: str, source: str) -> Iterator[BinaryIO]:
     if source != "-" and Path(target).exists() and os.path.samefile(source, target):
         raise UsageError(f"--out={target}: is the input file too")
     try:
-        file = open(target, "wb")  # noqa: SIM115
+        file = open(target, "wb", buffering=0)  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"--out={target}: {_why(error)}") from error
     with file:
         yield file
 
 
+def _write(out: BinaryIO, rows: bytes, target: str) -> None:
+    try:
+        left = memoryview(rows)
+        while left:
+            left = left[out.write(left) :]
+        out.flush()
+    except BrokenPipeError:  # the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(1) from None
+    except OSError as error:
+        raise SaidpoError(f"--out={target}: cannot be written further: {_why(error)}") from error
+
+
 def _why(error: OSError) -> str:
     return "no such file or folder" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
 
 
-def _batches(lines: BinaryIO) -> Iterator[list[tuple[int, bytes | None]]]:
-    """What can be read without waiting, in pieces of bounded size: a file is read ahead while its lines are judged."""
-    ready = _Ahead(_whole_lines(lines))
-    number = 0
-    while batch := ready.take():
-        yield [(number + i, line) for i, line in enumerate(batch, 1)]
-        number += len(batch)
-
-
-def _whole_lines(lines: BinaryIO) -> Iterator[bytes | None]:
-    """Each line, None for one that is too long to be held."""
-    while line := lines.readline(LINE_LIMIT + 1):
-        if len(line) > LINE_LIMIT and not line.endswith(b"\n"):
-            while (rest := lines.readline(LINE_LIMIT)) and not rest.endswith(b"\n"):
-                pass
-            yield None
-        else:
-            yield line.rstrip(b"\r\n")
-
-
-class _Ahead:
-    """Reads ahead in a thread, up to one batch; ``take`` gives what is there, and waits if that is nothing."""
-
-    def __init__(self, lines: Iterable[bytes | None]) -> None:
-        self._ready: deque[bytes | None] = deque()
-        self._bytes = 0
-        self._ended = False
-        self._failure: BaseException | None = None
-        self._changed = threading.Condition()
-        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
-
-    def _read(self, lines: Iterable[bytes | None]) -> None:
-        try:
-            for line in lines:
-                with self._changed:
-                    self._changed.wait_for(lambda: len(self._ready) < BATCH_LINES and self._bytes < BATCH_BYTES)
-                    self._ready.append(line)
-                    self._bytes += len(line or b"")
-                    self._changed.notify_all()
-        except BaseException as error:
-            self._failure = error
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
-    def take(self) -> list[bytes | None]:
-        with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._ended)
-            batch = list(self._ready)
-            self._ready.clear()
-            self._bytes = 0
-            self._changed.notify_all()
-        if not batch and self._failure is not None:
-            raise SaidpoError(f"the input cannot be read further: {self._failure}") from self._failure
-        return batch
-
-
 class _Progress:
-    """Lines, rate and what is left, on a terminal only."""
+    """Counts and rate, shown on a terminal only."""
 
-    def __init__(self, lines: BinaryIO) -> None:
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._started = time.monotonic()

@@ -100,6 +100,9 @@ def judge_some(
         counts[f"{kind}: {verdict.outcome}"] += 1
         counts["slowest, ms"] = max(counts["slowest, ms"], round(1000 * verdict.seconds))
         late = verdict.seconds > LATEST
+        if late:  # a busy machine, or the case? Alone once more.
+            verifier._memo.clear()
+            late = verifier.judge(gold, response).seconds > LATEST
         # An own box inside, and unbalanced braces, make another answer of it.
         plain = not set("\\{}#<$") & set(gold) and "answer" not in gold.lower() and gold.strip(" .`*_$")
         unequal = kind == "itself" and verdict.outcome == "wrong" and plain

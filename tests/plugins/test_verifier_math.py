@@ -290,10 +290,9 @@ def test_no_text_reaches_the_interpreter_or_a_shell(tmp_path: Path) -> None:
     """An audit hook sees every compilation and every system call of note while hostile texts are judged, the last
     stage included. SymPy compiles functions of its own making (on monomials), and nothing else is compiled.
     """
-    rows = [json.loads(line) for line in Path("tests/verifying/hostile.jsonl").read_text().splitlines()]
-    texts = [
-        row["response"].removeprefix("So it is \\boxed{").removesuffix("}.") for row in rows if row["class"] == "code"
-    ]
+    lines = (Path(__file__).parents[1] / "verifying" / "hostile.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if row["class"] == "code"]
+    texts = [row["response"].removeprefix("So it is \\boxed{").removesuffix("}.") for row in rows]
     texts += ["2**3", "1e5", "sqrt(4)", "\\int_0^{1.5} x^{2.5} dx", "\\operatorname{eye}(2)", "\\frac{d}{dx} x^2"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,7 +99,7 @@ class MathVerifier:
                 started = time.perf_counter()
                 gold, answer = _gold(problem.answer), extract(response)
                 verdict = self._quick_verdict(gold, answer)
-                verdicts.append(verdict and replace(verdict, seconds=time.perf_counter() - started))
+                verdicts.append(verdict and _timed(verdict, time.perf_counter() - started))
                 if verdict is None:
                     pair = (gold, answer or "")
                     if pair not in hard:
@@ -174,6 +174,10 @@ def _exact_verdict(gold: str, answer: str) -> Verdict | None:
         reason = f"answer longer than {LENGTH_LIMIT} characters"
         return Verdict(outcome="unverifiable", extracted=shown, reason=reason)
     return None
+
+
+def _timed(verdict: Verdict, seconds: float) -> Verdict:
+    return Verdict(outcome=verdict.outcome, extracted=verdict.extracted, reason=verdict.reason, seconds=seconds)
 
 
 def _symbolic_verdict(answer: str, reply: Reply) -> Verdict:

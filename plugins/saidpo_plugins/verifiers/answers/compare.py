@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from fractions import Fraction
 
 from saidpo_plugins.verifiers.answers import clock, relations, words
 from saidpo_plugins.verifiers.answers.expressions import Unreadable
+from saidpo_plugins.verifiers.answers.numbers import number
 from saidpo_plugins.verifiers.answers.reals import as_reals, same_reals
 from saidpo_plugins.verifiers.answers.single import Ask, Decision, is_value, same_single
 from saidpo_plugins.verifiers.answers.spelling import normalise
@@ -22,7 +22,6 @@ from saidpo_plugins.verifiers.answers.values import proportional
 LENGTH_LIMIT = 1000
 _PIECE_LIMIT = 500
 
-_DECIMAL = re.compile(r"[-+]?\d{1,500}(?:\.\d{1,500})?", re.ASCII)
 _REMARK = re.compile(r"(.*[\d\w})%°])\((?:\\text\{)?([a-zA-Z]{3}[a-zA-Z -]*)\}?\)")
 _TWICE = re.compile(r"([^()]*[^() ]) ?\((?:≈|=|or |approximately |about )?([^()]*)\)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -37,13 +36,14 @@ def compare(gold: str, answer: str, ask: Ask = undecided) -> Decision:
     """Whether ``answer`` is the answer ``gold``."""
     if gold.strip() == answer.strip():
         return True
-    if _DECIMAL.fullmatch(gold) and _DECIMAL.fullmatch(answer):
-        return Fraction(gold) == Fraction(answer)
     if max(len(gold), len(answer)) > LENGTH_LIMIT:
         return None
     left, right = normalise(gold), normalise(answer)
     if left == right and left:
         return True
+    numbers = number(left), number(right)
+    if numbers[0] is not None and numbers[1] is not None:
+        return numbers[0].equals(numbers[1])
     for decide in (words.same_choice, clock.same_time):
         decision = decide(left, right)
         if decision is not None:

@@ -78,7 +78,7 @@ def _lead(digits: str) -> str:
 
 def rational(text: str) -> Fraction | None:
     """The value of a normalised rational number, None if it is not one, or a huge one."""
-    while text.startswith("(") and text.endswith(")") and "(" not in text[1:] and ")" not in text[:-1]:
+    if text.startswith("(") and text.endswith(")") and not set("(),") & set(text[1:-1]):  # (1,200) is a pair
         text = text[1:-1].strip()
     sign = -1 if text.startswith("-") else 1
     text = text[1:].strip() if text[:1] in ("-", "+") else text

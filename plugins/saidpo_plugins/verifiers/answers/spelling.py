@@ -74,71 +74,86 @@ _TEXT = re.compile(
 _TEXT_OF_SEVERAL = re.compile(r"\\text\{((?:[^{}]*[^{}a-zA-Z])?(?:and|or|to)(?:[^{}a-zA-Z][^{}]*)?)\}")
 _PRICE = re.compile(r"\s*\d[\d,.]*\s+(?:[a-zA-Z]{2,}\s*){1,9}")
 _BEFORE_NUMBER = re.compile(r"\$(?=\s?[\d.])")
-_SCALES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALES = {"million": 6, "billion": 9, "trillion": 12}
 
 _ESCAPED_TWICE = "d?frac|sqrt|text|mathrm|pi|infty|times|cdot|left|right|circ|leq?|geq?|cup|in|pm"
 
 _Replacement = str | Callable[[re.Match[str]], str]
-_REWRITES: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
-    (re.compile(pattern, re.ASCII), replacement)
-    for pattern, replacement in (
-        (r"(?<=\d) ?(?:\{ ?, ?\}|, ?\\!) ?(?=\d{3}(?!\d))", ","),
-        (r"\\!|(?<!\\)\\[()\[\]]", ""),
-        (r"(?<=\d)(?:\\[,;: ]|~|\{,\}| )(?=\d{3}(?!\d)(?! ?/))", "\ue000"),  # perhaps thousands: looked at below
-        (r"\{,\}", ","),
-        (r"(?<=\d),(?=\d{3}(?!\d).*, )|(?<=\d),(?=\d{3}(?!\d)[^,]*$)(?<=, \d.)(?<!\d{4}.)", ""),  # 1,000, 2,000
-        (r"(?<!\\)\\[,;: >]|~", " "),
-        (rf"(?<!\\)\\\\(?=(?:{_ESCAPED_TWICE})(?![a-zA-Z]))", r"\\"),
-        (rf"\\text\{{ ?([{DOLLAR}€£¥₹%°]) ?\}}|\{{([:;.])\}}", r"\1\2"),
-    )
+
+
+def _rewrites(*rows: tuple[str, str, _Replacement]) -> tuple[tuple[str, re.Pattern[str], _Replacement], ...]:
+    """What has to occur in a text for the pattern to be tried (quicker than trying it), pattern, replacement."""
+    return tuple((sign, re.compile(pattern, re.ASCII), replacement) for sign, pattern, replacement in rows)
+
+
+_REWRITES = _rewrites(
+    (",", r"(?<=\d) ?(?:\{ ?, ?\}|, ?\\!) ?(?=\d{3}(?!\d))", ","),
+    ("\\", r"\\!|(?<!\\)\\[()\[\]]", ""),
+    ("", r"(?<=\d)(?:\\[,;: ]|~| )(?=\d{3}(?!\d)(?! ?/))", "\ue000"),  # perhaps thousands: looked at below
+    ("{,}", r"\{,\}", ","),
+    (", ", r"(?<=\d),(?=\d{3}(?!\d).*, )|(?<=\d),(?=\d{3}(?!\d)[^,]*$)(?<=, \d.)(?<!\d{4}.)", ""),  # 1,000, 2,000
+    ("\\", r"(?<!\\)\\[,;: >]", " "),
+    ("~", "~", " "),
+    ("\\\\", rf"(?<!\\)\\\\(?=(?:{_ESCAPED_TWICE})(?![a-zA-Z]))", r"\\"),
+    ("{", rf"\\text\{{ ?([{DOLLAR}€£¥₹%°]) ?\}}|\{{([:;.])\}}", r"\1\2"),
 )
-_LATER: tuple[tuple[re.Pattern[str], _Replacement], ...] = tuple(
-    (re.compile(pattern, re.ASCII), replacement)
-    for pattern, replacement in (
-        (r"(?<![\d.\ue000])(\d{1,3}(?:\ue000\d{3})+)(?![\d\ue000])", lambda m: m[1].replace("\ue000", "")),
-        (r"\ue000", " "),
-        (r"\{([^{}]{1,40})\\over ?([^{}]{1,40})\}", r"\\frac{\1}{\2}"),
-        (r"\\frac ?(\d) ?(\d)", r"\\frac{\1}{\2}"),
-        (r"\\frac ?(\d) ?\{", r"\\frac{\1}{"),
-        (r"(\\frac\{[^{}]*\}) ?(\d|[a-zA-Zπ])", r"\1{\2}"),
-        (r"(?:√|(?<![a-zA-Z\\])sqrt) ?\(([^()]*)\)", r"\\sqrt{\1}"),
-        (r"√ ?(\d+(?:\.\d+)?|[a-zA-Zπ])|(?<![a-zA-Z\\])sqrt ?(\d+|[a-zA-Zπ](?![a-zA-Z]))", r"\\sqrt{\1\2}"),
-        (r"\\sqrt(\[[^\[\]]*\])? ?\(([^()]*)\)(?= *$)", r"\\sqrt\1{\2}"),
-        (r"\\sqrt(\[[^\[\]]*\])? ?(\d|[a-zA-Zπ])", r"\\sqrt\1{\2}"),
-        (r"\^ ?(?:\\circ(?![a-zA-Z])|\{ ?\\circ ?\}|\{ ?° ?\}|°|\{ ?o ?\})|\\circ(?![a-zA-Z])", "°"),
-        (r"\\%|(?i: ?\bper ?cent(?:age)?(?: points?)?\b| ?\bpct\b)", "%"),
-        (r"(?<=[\d.])[ -]?(thousand|million|billion|trillion)\b", lambda m: f"*10^{{{_SCALES[m[1]]}}}"),
-        (r"(?<![a-zA-Z\\])(?:[Ii]nfinity|[Ii]nf)(?![a-zA-Z])", "∞"),
-        (r"(?<![a-zA-Z\\])pi(?![a-zA-Z])", "π"),
-        (r"\*\*", "^"),
-        (r"<=|=<", "≤"),
-        (r">=|=>", "≥"),
-        (r"!=|=/=|<>", "≠"),
-        (r"\+/-|\+-(?=\S)", "±"),
-        (r"==", "="),
-        (r"\^ ?\{?(?:\\text\{)?(th|st|nd|rd)\b\}{0,2}", r"\1"),
-        (r"(?<![\w}])(?:\{\}|\^|(?:\{\})?_)?\{?(\d{1,4})\}? ?C ?_?\{?(\d{1,4})\}?(?!\w)", r"\\binom{\1}{\2}"),
-        (r"(?<![\w\\])C\((\d{1,4}), ?(\d{1,4})\)", r"\\binom{\1}{\2}"),
-        (r"(?<![\w.])(\d+) out of (\d+)", r"\\frac{\1}{\2}"),
-        (r"\\frac\{\\text\{([^{}]*)\}\}\{\\text\{([^{}]*)\}(\^\{?\d\}?)?\}", r"\\text{\1/\2}\3"),
-        (r"\s+", " "),
-        (r" (?![\w\\.\"(\[{])|(?<![\w.\"})\]!%°π])(?<!\\) ", ""),
-    )
+_LATER = _rewrites(
+    ("\ue000", r"(?<![\d.\ue000])(\d{1,3}(?:\ue000\d{3})+)(?![\d\ue000])", lambda m: m[1].replace("\ue000", "")),
+    ("\ue000", r"\ue000", " "),
+    ("over", r"\{([^{}]{1,40})\\over ?([^{}]{1,40})\}", r"\\frac{\1}{\2}"),
+    ("\\frac", r"\\frac ?(\d) ?(\d)", r"\\frac{\1}{\2}"),
+    ("\\frac", r"\\frac ?(\d) ?\{", r"\\frac{\1}{"),
+    ("\\frac", r"(\\frac\{[^{}]*\}) ?(\d|[a-zA-Zπ])", r"\1{\2}"),
+    ("√", r"√ ?\(([^()]*)\)", r"\\sqrt{\1}"),
+    ("√", r"√ ?(\d+(?:\.\d+)?|[a-zA-Zπ])", r"\\sqrt{\1}"),
+    ("sqrt", r"(?<![a-zA-Z\\])sqrt ?\(([^()]*)\)", r"\\sqrt{\1}"),
+    ("sqrt", r"(?<![a-zA-Z\\])sqrt ?(\d+|[a-zA-Zπ](?![a-zA-Z]))", r"\\sqrt{\1}"),
+    ("sqrt", r"\\sqrt(\[[^\[\]]*\])? ?\(([^()]*)\)(?= *$)", r"\\sqrt\1{\2}"),
+    ("sqrt", r"\\sqrt(\[[^\[\]]*\])? ?(\d|[a-zA-Zπ])", r"\\sqrt\1{\2}"),
+    ("^", r"\^ ?(?:\\circ(?![a-zA-Z])|\{ ?\\circ ?\}|\{ ?° ?\}|°|\{ ?o ?\})", "°"),
+    ("\\circ", r"\\circ(?![a-zA-Z])", "°"),
+    ("\\%", r"\\%", "%"),
+    ("", r"(?i: ?\bper ?cent(?:age)?(?: points?)?\b| ?\bpct\b)", "%"),
+    ("illion", r"(?<=[\d.])[ -]?(million|billion|trillion)\b", lambda m: f"*10^{{{_SCALES[m[1]]}}}"),
+    ("thousand", r"(?<=[\d.])[ -]?thousand\b", "*10^{3}"),
+    ("nf", r"(?<![a-zA-Z\\])(?:[Ii]nfinity|[Ii]nf)(?![a-zA-Z])", "∞"),
+    ("pi", r"(?<![a-zA-Z\\])pi(?![a-zA-Z])", "π"),
+    ("**", r"\*\*", "^"),
+    ("=", r"<=|=<", "≤"),
+    ("=", r">=|=>", "≥"),
+    ("=", r"!=|=/=", "≠"),
+    ("<>", "<>", "≠"),
+    ("+", r"\+/-|\+-(?=\S)", "±"),
+    ("==", "==", "="),
+    ("^", r"\^ ?\{?(?:\\text\{)?(th|st|nd|rd)\b\}{0,2}", r"\1"),
+    ("C", r"(?<![\w}])(?:\{\}|\^|(?:\{\})?_)?\{?(\d{1,4})\}? ?C ?_?\{?(\d{1,4})\}?(?!\w)", r"\\binom{\1}{\2}"),
+    ("C(", r"(?<![\w\\])C\((\d{1,4}), ?(\d{1,4})\)", r"\\binom{\1}{\2}"),
+    (" out of ", r"(?<![\w.])(\d+) out of (\d+)", r"\\frac{\1}{\2}"),
+    ("\\frac{\\text", r"\\frac\{\\text\{([^{}]*)\}\}\{\\text\{([^{}]*)\}(\^\{?\d\}?)?\}", r"\\text{\1/\2}\3"),
+    ("  ", r"\s+", " "),
+    (" ", r" (?![\w\\.\"(\[{])|(?<![\w.\"})\]!%°π])(?<!\\) ", ""),
 )
+_PLAIN = re.compile(r"-?\d+(?:\.\d+)?(?:/\d+)?%?", re.ASCII)
 
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """The one spelling of ``text``."""
-    text = _digits_and_letters(text).translate(_CHARACTERS)
-    text = _money(text)
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    text = _MATHBB.sub(lambda match: _DOUBLE_STRUCK[match[1] or match[2]], text)
-    text = _COMMAND.sub(_command, _plain_text(text))
-    for pattern, replacement in _LATER:
-        text = pattern.sub(replacement, text)
-    return _strip(text)
+    if _PLAIN.fullmatch(text):
+        return text
+    text = _money(_digits_and_letters(text).translate(_CHARACTERS))
+    text = _rewritten(text, _REWRITES)
+    if "\\" in text:
+        text = _MATHBB.sub(lambda match: _DOUBLE_STRUCK[match[1] or match[2]], text)
+        text = _COMMAND.sub(_command, _plain_text(text))
+    return _strip(_rewritten(text, _LATER))
+
+
+def _rewritten(text: str, rewrites: tuple[tuple[str, re.Pattern[str], _Replacement], ...]) -> str:
+    for sign, pattern, replacement in rewrites:
+        if sign in text:
+            text = pattern.sub(replacement, text)
+    return text
 
 
 def _digits_and_letters(text: str) -> str:
