@@ -11,6 +11,7 @@ import click
 
 import saidpo_core
 from saidpo_core.cli_options import RunCommand, explain_unknown, settings_from
+from saidpo_core.completion import COMMANDS, Kind, KindAndName
 from saidpo_core.errors import SaidpoError
 from saidpo_core.registry import Registry, load_registry
 
@@ -19,6 +20,7 @@ class DefaultsToRun(click.Group):
     """``saidpo --rounds 2`` means ``saidpo run --rounds 2``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[COMMANDS] = () if args else self.list_commands(ctx)  # for a shell that completes the first word
         if not args or (args[0].startswith("-") and args[0] != "--version"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -32,8 +34,8 @@ def cli() -> None:
 
 @cli.command(
     cls=RunCommand,
-    epilog="Other commands: saidpo plugins, saidpo compare (each with --help). Exit codes: 0 done, 1 the run failed, "
-    "2 wrong usage, 3 nothing to do.",
+    epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
+    "saidpo plugins, check, new-plugin, compare, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
@@ -59,16 +61,23 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
 
 
 @cli.command()
+@click.argument("component", required=False, metavar="[KIND/NAME]", type=KindAndName())
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def plugins(as_json: bool) -> None:
-    """List every component: kind, name, owner, summary; and the plug-ins that could not be loaded."""
-    from saidpo_core.listing import as_rows, print_table
+def plugins(component: str | None, as_json: bool) -> None:
+    """List every component: kind, name, owner, summary; and the plug-ins that could not be loaded.
+
+    With KIND/NAME, such as clusterer/kmeans: that one, with its options, its source and what it says of itself.
+    """
+    import json
+
+    from saidpo_core.listing import as_rows, as_tree, find_offer, print_offer, print_table
 
     registry = load_registry()
+    offer = find_offer(registry, component) if component else None
     if as_json:
-        import json
-
-        click.echo(json.dumps(as_rows(registry), indent=1))
+        click.echo(json.dumps(as_tree(offer) if offer else as_rows(registry), indent=1))
+    elif offer:
+        print_offer(offer)
     else:
         print_table(registry)
 
@@ -99,7 +108,7 @@ def compare(**options: Any) -> None:
 
 
 @cli.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, type=KindAndName())
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.option("-v", "--verbose", is_flag=True, help="name every check, not only those that fail")
 def check(names: tuple[str, ...], as_json: bool, verbose: bool) -> None:
@@ -113,8 +122,24 @@ def check(names: tuple[str, ...], as_json: bool, verbose: bool) -> None:
 
 
 @cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what completes commands, flags and component names in your shell.
+
+    For bash, once for all: saidpo completion bash >> ~/.bashrc
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "saidpo", "_SAIDPO_COMPLETE").source())
+
+
+@cli.command()
 @click.argument("name")
-@click.option("--kind", required=True, metavar="KIND", help="clusterer, sampler, ... as saidpo plugins lists them")
+@click.option(
+    "--kind", required=True, metavar="KIND", type=Kind(), help="clusterer, sampler, ... as saidpo plugins lists them"
+)
 @click.option(
     "--dir",
     "where",

@@ -44,6 +44,15 @@ class OptionSpec:
     def type_text(self) -> str:
         return _type_text(self.type)
 
+    @property
+    def bounds_text(self) -> str:
+        """``1 to 10``, ``at least 1``, ``at most 10``, or nothing."""
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {self.high:g}"
+        return (
+            "" if self.low is self.high else f"at least {self.low:g}" if self.high is None else f"at most {self.high:g}"
+        )
+
     def parse(self, value: Any, where: str) -> Any:
         """``value`` (from a flag, always text, or from TOML) as this option's type; ``where`` is named in errors."""
         try:
@@ -92,6 +101,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return value
+
+
+def shown(default: Any) -> str:
+    """A default as one would type it; empty if there is nothing to type."""
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default is None else str(default)
 
 
 def nearest(name: str, known: typing.Iterable[str], *, listed: bool = True) -> str:

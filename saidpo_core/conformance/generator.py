@@ -11,13 +11,13 @@ from saidpo_core.conformance import samples
 from saidpo_core.conformance.kit import NotApplicable, Subject, check, expect_refusal, first_difference, must
 from saidpo_core.contracts import blame, check_generations
 from saidpo_core.errors import UsageError
-from saidpo_core.records import Request
+from saidpo_core.records import Problem, Request
 from saidpo_core.seeds import keyed_seed
 
 
 def inputs(subject: Subject) -> dict[str, Any]:
     """Requests for three responses to each problem."""
-    problems = tuple(subject.trial.problems) or samples.problems(6)
+    problems = tuple(subject.trial.problems) or _problems()
     ordinary = tuple(
         Request(problem=problem, seeds=tuple(keyed_seed(0, problem.id, k) for k in range(3))) for problem in problems
     )
@@ -30,6 +30,12 @@ def inputs(subject: Subject) -> dict[str, Any]:
         **({} if known else {"extremes": (dataclasses.replace(ordinary[0], problem=strange),)}),
         "nothing": (),
     }
+
+
+def _problems() -> tuple[Problem, ...]:
+    """Sums, of which the policy is sure, and questions that it was never asked, of which it is not."""
+    sums = samples.problems(5)
+    return tuple(dataclasses.replace(p, question=f"Who has {p.answer}?") if i % 2 else p for i, p in enumerate(sums))
 
 
 def work(subject: Subject, component: Any, given: Sequence[Request], seed: int, *, greedy: bool = False) -> Any:

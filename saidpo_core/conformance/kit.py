@@ -10,6 +10,7 @@ module named after a kind (``clusterer.py``, ``pair_builder.py``) holds that kin
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -102,7 +103,7 @@ class Subject:
         self.offer = offer
         self.trial = trial
         self.policy = policy
-        """A small policy that loads and answers: the one that ships with saidpo."""
+        """A small policy that loads and answers: a copy of the one that ships with saidpo."""
         self.folder = folder
         """For files; gone afterwards."""
         self._stack = stack
@@ -124,7 +125,7 @@ class Subject:
         with blame(self.offer, "build"):
             component = self.offer.component.build(self.options)
         if hasattr(component, "close"):
-            self._stack.callback(component.close)
+            self._stack.callback(_close, component)
         return component
 
     def input(self, name: str) -> Any:
@@ -146,15 +147,23 @@ class Subject:
         return Path(tempfile.mkdtemp(dir=self.folder))
 
 
+def _close(component: Any) -> None:
+    """What it raises here is no matter of the check at hand."""
+    with suppress(Exception):
+        component.close()
+
+
 @contextmanager
 def subject_of(offer: Offer, registry: Registry) -> Iterator[Subject]:
     """The component, ready to be checked, in a temporary folder of its own."""
-    policy = next((policy.folder for policy in registry.policies if policy.default), Path())
+    shipped = next((policy.folder for policy in registry.policies if policy.default), None)
     with ExitStack() as stack:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="saidpo-check-", ignore_cleanup_errors=True))
         )
-        trial = Trial()
+        policy, trial = folder / "policy", Trial()
+        if shipped is not None:
+            shutil.copytree(shipped, policy)  # what is checked here may do anything to it
         if offer.component.trial is not None:
             (folder / "trial").mkdir()
             with blame(offer, "trial"):

@@ -28,7 +28,7 @@ def work(subject: Subject, component: Any, given: None, seed: int) -> Any:
 
 
 @check("pool")
-def other_seeds_give_good_pools(subject: Subject) -> None:
+def works_with_any_seed(subject: Subject) -> None:
     """With any other seed it keeps the contract too."""
     for seed in (1, 2):
         subject.work(subject.fresh(), "ordinary", seed)
