@@ -13,15 +13,16 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from markup import cell, code_cell, fenced, markdown, table
-from reading import Class, Field, Function, Source
+from reading import Class, Field, Function, source
 
 from saidpo_core.conformance import Check, checks_of
 from saidpo_core.hookspecs import KINDS
-from saidpo_core.options import OptionSpec, specs_of
+from saidpo_core.options import OptionSpec, shown, specs_of
 from saidpo_core.records import Policy
 from saidpo_core.registry import BUNDLED, Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions
@@ -72,8 +73,9 @@ def hooks_page(registry: Registry) -> str:
     )
 
 
+@cache
 def hook_specs() -> list[Function]:
-    return Source("saidpo_core.hookspecs").functions("hookspec")
+    return source("saidpo_core.hookspecs").functions("hookspec")
 
 
 def offering_section(spec: Function) -> str:
@@ -104,7 +106,7 @@ def bundled(registry: Registry, kind: str) -> list[Offer]:
 
 
 def kind_page(registry: Registry, kind: str) -> str:
-    classes = Source("saidpo_core.components").classes()
+    classes = source("saidpo_core.components").classes
     contract = [classes[protocol_of(kind)], *helpers(classes, protocol_of(kind))]
     offers = bundled(registry, kind)
     hook, default = KINDS[kind], offers[0].component.name
@@ -161,7 +163,7 @@ def component_section(offer: Offer) -> str:
     facts += [f"domains: {', '.join(f'`{name}`' for name in component.domains)}"] if component.domains else []
     facts += ["its results depend on the order of its input"] if component.order_matters else []
     facts += ["cannot be pickled"] if not component.picklable else []
-    told = markdown(Source(offer.owner.module.partition(":")[0]).doc)
+    told = markdown(source(offer.owner.module.partition(":")[0]).doc)
     specs = specs_of(component.options)
     options = options_table([f"{offer.kind}.{spec.name}" for spec in specs], specs) if specs else "No options."
     return "\n\n".join([f"### {component.name}", "\n".join(f"- {fact}" for fact in facts), told, options])
@@ -201,12 +203,12 @@ def names_of_checks(checks: Sequence[Check]) -> str:
 
 def dataclasses_by_name() -> dict[str, Class]:
     """What plug-ins give and take; Protocols are on the pages of the kinds."""
-    classes = [item for module in MODULES for item in Source(module).classes().values()]
+    classes = [item for module in MODULES for item in source(module).classes.values()]
     return {item.name: item for item in classes if item.is_dataclass}
 
 
 def records_page() -> str:
-    aliases = [alias for module in MODULES for alias in Source(module).aliases()]
+    aliases = [alias for module in MODULES for alias in source(module).aliases()]
     rows = [[f"`{alias.name}`", code_cell(alias.type), cell(alias.doc)] for alias in aliases]
     return filled(
         "records.md",
@@ -257,7 +259,7 @@ def advice_section(policy: Policy) -> str:
 
 def options_table(names: Sequence[str], specs: Sequence[OptionSpec]) -> str:
     rows = [
-        [f"`--{name}`", type_of(spec), default_of(spec), bounds_of(spec), cell(spec.help)]
+        [f"`--{name}`", type_of(spec), default_of(spec), spec.bounds_text, cell(spec.help)]
         for name, spec in zip(names, specs, strict=True)
     ]
     return table(["option", "type", "default", "bounds", "what it does"], rows)
@@ -268,19 +270,10 @@ def type_of(spec: OptionSpec) -> str:
 
 
 def default_of(spec: OptionSpec) -> str:
-    """As it is written in a file; a path of the machine on which this runs has no place in the pages."""
-    if spec.default is None or spec.default == "":
-        return "none"
+    """As one would type it; a path of the machine on which this runs has no place in the pages."""
     if isinstance(spec.default, Path) and spec.default.is_absolute():
         return "depends on the machine"
-    if isinstance(spec.default, tuple):
-        return f"`{','.join(map(str, spec.default))}`"
-    return f"`{str(spec.default).lower() if isinstance(spec.default, bool) else spec.default}`"
-
-
-def bounds_of(spec: OptionSpec) -> str:
-    bounds = [(spec.low, "at least"), (spec.high, "at most")]
-    return ", ".join(f"{said} {bound:,.15g}" for bound, said in bounds if bound is not None)
+    return f"`{shown(spec.default)}`" if shown(spec.default) else "none"
 
 
 # Text -----------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -47,8 +48,14 @@ class Class:
     is_dataclass: bool
 
 
+@cache
+def source(module: str) -> Source:
+    """The source of one module, read once."""
+    return Source(module)
+
+
 class Source:
-    """The source of one module."""
+    """The source of one module. Make one with ``source``."""
 
     def __init__(self, module: str) -> None:
         spec = find_spec(module)
@@ -67,6 +74,7 @@ class Source:
         nodes = (node for node in self.tree.body if isinstance(node, ast.FunctionDef))
         return [self._function(node) for node in nodes if decorator in self._decorators(node)]
 
+    @cached_property
     def classes(self) -> dict[str, Class]:
         """Its public classes by name, in order."""
         nodes = (node for node in self.tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))
