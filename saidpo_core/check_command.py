@@ -92,15 +92,16 @@ def _tell(offer: Offer, found: Sequence[Result], verbose: bool) -> None:
     counts = Counter(item.status for item in found)
     name = offer.component.name if offer.bundled else offer.qualified
     seconds = sum(item.seconds for item in found)
-    told = ", ".join(f"{counts[status]} {status}" for status in ("passed", "failed", "skipped") if counts[status])
+    told = ", ".join(
+        f"{counts[status]} {status}" for status in ("passed", "failed", "skipped", "missing") if counts[status]
+    )
     click.echo(f"{offer.kind:<13} {name:<24} {told}  ({seconds:.1f} s)")
-    whole = counts["skipped"] == len(found)
-    if whole:  # one reason for all of them
-        click.echo(f"    not checked: {found[0].message}")
+    for message in dict.fromkeys(item.message for item in found if item.status == "missing"):
+        click.echo(f"    not checked: {message}")
     for message in dict.fromkeys(item.message for item in found if item.status == "failed"):
         _tell_failure([item for item in found if item.status == "failed" and item.message == message])
-    for item in found if verbose and not whole else ():
-        if item.status != "failed":
+    for item in found if verbose else ():
+        if item.status in ("passed", "skipped"):
             reason = f": {item.message}" if item.message else ""
             click.echo(f"    {item.status} {item.check.name}{reason}")
 
@@ -116,10 +117,12 @@ def _tell_failure(same: Sequence[Result]) -> None:
 def _tell_all(results: Sequence[Result]) -> None:
     by_component = [list(items) for _, items in groupby(results, key=lambda item: item.offer)]
     counts = Counter(item.status for item in results)
-    good = sum(1 for items in by_component if all(item.status != "failed" for item in items))
+    good = sum(1 for items in by_component if all(item.status in ("passed", "skipped") for item in items))
+    missing = sum(1 for items in by_component if any(item.status == "missing" for item in items))
     click.echo(
         f"\n{good} of {len(by_component)} components keep every promise that was checked: "
         f"{counts['passed']} checks passed, {counts['failed']} failed, {counts['skipped']} skipped"
+        + (f"; {missing} not checked for want of a package" if missing else "")
     )
 
 

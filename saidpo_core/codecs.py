@@ -45,12 +45,13 @@ def problem_from_json(row: Any) -> Problem:
 
 def response_to_json(response: Response) -> dict[str, Any]:
     """Without ``seconds``: what is measured differs from run to run, and must not make equal runs look unequal."""
-    return {
+    row: dict[str, Any] = {
         "text": response.text,
         "token_ids": response.token_ids,
         "logprobs": response.logprobs,
         "finish_reason": response.finish_reason,
     }
+    return {**row, "widths": response.widths} if response.widths else row
 
 
 def _response_from_json(row: Any, seconds: float = 0.0) -> Response:
@@ -60,6 +61,7 @@ def _response_from_json(row: Any, seconds: float = 0.0) -> Response:
         logprobs=tuple(row["logprobs"]),
         finish_reason=row["finish_reason"],
         seconds=seconds,
+        widths=tuple(row.get("widths", ())),
     )
 
 

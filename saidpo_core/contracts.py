@@ -167,6 +167,9 @@ def _check_response(response: Any, where: str, offer: Offer) -> None:
     must(response.finish_reason in ("stop", "length"), f"unknown finish_reason {response.finish_reason!r}")
     good = isinstance(response.seconds, int | float) and response.seconds >= 0
     must(good, f"seconds must be a number, not negative, got {response.seconds!r}")
+    if response.widths != ():
+        good = _is_ids(response.widths) and len(response.widths) == len(response.token_ids)
+        must(good and sum(response.widths) == len(response.text), "widths must share the text among the tokens")
 
 
 def check_verdicts(verdicts: Any, n: int, offer: Offer) -> None:

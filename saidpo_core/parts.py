@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from saidpo_core.components import (
@@ -63,11 +64,14 @@ class Verifiers:
         self._built: dict[str, tuple[Offer, Verifier]] = {}
 
     def prepare(self, domains: set[str]) -> None:
-        """Build the verifiers of ``domains`` and let each prove itself in this process."""
+        """Build the verifiers of ``domains`` and let each prove itself where the run will call it: in this process,
+        from the main thread (evaluation) and from another (rollouts, while the next ones are generated).
+        """
         for domain in sorted(domains):
             offer, verifier = self._for(domain)
-            with blame(offer, "self_test"):
+            with blame(offer, "self_test"), ThreadPoolExecutor(1) as thread:
                 verifier.self_test()
+                thread.submit(verifier.self_test).result()
 
     def self_test(self) -> None:
         """Nothing more to test: ``prepare`` has tested every verifier in use."""

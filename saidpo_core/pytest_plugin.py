@@ -88,7 +88,7 @@ def saidpo_check(request: pytest.FixtureRequest, saidpo_subjects: Subjects) -> C
         except MissingExtra as error:
             pytest.skip(str(error))
         result = run_check(item, subject)
-        if result.status in ("skipped", "absent"):
+        if result.status in ("skipped", "missing", "absent"):
             pytest.skip(result.message)
         if result.status == "failed":
             pytest.fail(f"{offer}\n{result.message}\npromised: {item.promise}", pytrace=False)

@@ -28,8 +28,9 @@ from saidpo_core.errors import MissingExtra, PluginError, SaidpoError
 from saidpo_core.options import build_options
 from saidpo_core.registry import Offer, Registry
 
-Status = Literal["passed", "failed", "skipped", "absent"]
-"""``skipped``: it means nothing for this component. ``absent``: nor for any other of its kind."""
+Status = Literal["passed", "failed", "skipped", "missing", "absent"]
+"""``skipped``: it means nothing for this component. ``absent``: nor for any other of its kind. ``missing``: an optional
+package that the component needs is not installed."""
 
 
 class Failed(Exception):
@@ -178,7 +179,7 @@ def run_checks(offer: Offer, registry: Registry, names: Sequence[str] = ()) -> I
         try:
             subject = stack.enter_context(subject_of(offer, registry))
         except (SaidpoError, OSError) as error:
-            status: Status = "skipped" if isinstance(error, MissingExtra) else "failed"
+            status: Status = "missing" if isinstance(error, MissingExtra) else "failed"
             yield from (Result(offer, item, status, str(error), 0.0) for item in checks)
             return
         for item in checks:
@@ -194,8 +195,10 @@ def run_check(item: Check, subject: Subject) -> Result:
     message = ""
     try:
         item.run(subject)
-    except (NotApplicable, MissingExtra) as error:
+    except NotApplicable as error:
         status, message = "skipped", str(error)
+    except MissingExtra as error:
+        status, message = "missing", str(error)
     except NoSuchInput as error:
         status, message = "absent", str(error)
     except (Failed, SaidpoError) as error:

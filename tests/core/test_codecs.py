@@ -38,6 +38,7 @@ def responses(draw: st.DrawFn) -> Response:
         token_ids=tuple(ids),
         logprobs=tuple(draw(st.lists(st.floats(max_value=0, allow_nan=False), min_size=len(ids), max_size=len(ids)))),
         finish_reason=draw(st.sampled_from(["stop", "length"])),
+        widths=tuple(draw(st.just([]) | st.lists(st.integers(0, 9), min_size=len(ids), max_size=len(ids)))),
     )
 
 

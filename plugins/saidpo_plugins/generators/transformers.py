@@ -140,6 +140,7 @@ class TransformersEngine:
                 logprobs=tuple(logprob[: len(row)]),
                 finish_reason="stop" if done else "length",
                 seconds=seconds * len(row) / total,
+                widths=widths_of(self.tokenizer, row, text),
             )
             for text, row, logprob, done in zip(texts, kept, logprobs, finished, strict=True)
         ]
@@ -195,6 +196,19 @@ def _uniforms(seeds: list[int] | None, steps: int, device: Any) -> Any:
 
     rows = np.stack([np.random.Generator(np.random.PCG64(seed)).random(steps, dtype=np.float32) for seed in seeds])
     return torch.from_numpy(rows).to(device)
+
+
+def widths_of(tokenizer: Any, ids: list[int], text: str) -> tuple[int, ...]:
+    """Characters of ``text`` that each token adds; empty if this tokenizer does not tell it token by token."""
+    from tokenizers import Tokenizer
+    from tokenizers.decoders import DecodeStream
+
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        return ()
+    stream = DecodeStream(skip_special_tokens=True)
+    pieces = [stream.step(backend, token) or "" for token in ids]  # None within a character of several tokens
+    return tuple(map(len, pieces)) if "".join(pieces) == text else ()
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
