@@ -17,11 +17,15 @@ def markdown(doc: str) -> str:
 
 def cell(text: str) -> str:
     """The same in one line, for a table."""
-    return re.sub(r"\s+", " ", _inline(text)).strip().replace("|", "\\|")
+    line = re.sub(r"\s+", " ", _inline(text)).strip()
+    return re.sub(r"`([^`]*\|[^`]*)`", lambda found: code_cell(found[1]), line).replace("|", "&#124;")
 
 
 def code_cell(text: str) -> str:
-    return f"`{text}`".replace("|", "\\|") if text else ""
+    """Code for a table. Not between backticks if it holds a ``|``: renderers differ in how that is escaped there."""
+    if "|" in text:
+        return f"<code>{text.replace('<', '&lt;').replace('|', '&#124;')}</code>"
+    return f"`{text}`" if text else ""
 
 
 def _inline(text: str) -> str:
@@ -34,8 +38,9 @@ def _code(piece: str) -> str:
 
 
 def _plain(piece: str) -> str:
-    piece = piece.replace("<", "&lt;")
-    return re.sub(r"(?<![*\\])\*(?!\*)", r"\\*", piece)
+    """Stars that are neither of a list nor of bold text are escaped."""
+    stars = re.compile(r"^ *\* |\*\*|\\\*|\*", re.MULTILINE)
+    return stars.sub(lambda found: "\\*" if found[0] == "*" else found[0], piece.replace("<", "&lt;"))
 
 
 def fenced(language: str, text: str) -> str:

@@ -163,3 +163,12 @@ def test_the_navigation_has_every_page_and_the_kinds_in_their_order() -> None:
 
 def _pages(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [page for entry in value for page in entry.values()]
+
+
+def test_docstrings_become_markdown_that_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    import markup  # type: ignore[import-not-found]
+
+    told = "kappa * e < 1 for ``a*b|c``, **ours**:\n\n* one * two\n\n    e_c = x * y < 1"
+    assert markup.markdown(told) == "kappa \\* e &lt; 1 for `a*b|c`, **ours**:\n\n* one \\* two\n\n    e_c = x * y < 1"
+    assert markup.cell("``a|b`` or\n``c``|d") == "<code>a&#124;b</code> or `c`&#124;d"
