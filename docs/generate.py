@@ -61,12 +61,12 @@ def all_pages(registry: Registry) -> Iterator[tuple[str, str]]:
 def hooks_page(registry: Registry) -> str:
     specs = hook_specs()
     rows = [
-        [f"[{kind}](kinds/{kind}.md)", f"[`{hook}`](#{hook})", f"`--{kind}`", names_of(registry, kind)]
+        [f"[{kind}](kinds/{kind}.md)", f"`--{kind}`", f"[`{hook}`](#{hook})", names_of(registry, kind)]
         for kind, hook in KINDS.items()
     ]
     return filled(
         "hooks.md",
-        kinds=table(["kind", "hook", "flag", "bundled, the default first"], rows),
+        kinds=table(["kind", "flag", "hook", "bundled, the default first"], rows),
         offering="\n\n".join(offering_section(spec) for spec in specs if spec.result != "None"),
         observing="\n\n".join(section(spec, spec.name) for spec in specs if spec.result == "None"),
         observer=fenced("python", (DOCS / "examples/observer.py").read_text(encoding="utf-8")),
@@ -120,7 +120,7 @@ def kind_page(registry: Registry, kind: str) -> str:
     for helper in contract[1:]:
         fields = [fields_table(helper.fields)] if helper.fields else []
         parts += [f"### {helper.name}", markdown(helper.doc), *fields, *methods_of(helper)]
-    parts += [links_to_records(contract), "## Bundled components", *map(component_section, offers)]
+    parts += [*links_to_records(contract), "## Bundled components", *map(component_section, offers)]
     return "\n\n".join([*parts, *conformance_section(kind)])
 
 
@@ -144,12 +144,13 @@ def methods_of(item: Class) -> list[str]:
     return [section(method, f"{item.name}.{method.name}") for method in item.methods]
 
 
-def links_to_records(contract: Sequence[Class]) -> str:
+def links_to_records(contract: Sequence[Class]) -> list[str]:
     signatures = [method.signature for item in contract for method in item.methods]
     spoken = " ".join([*signatures, *(field.type for item in contract for field in item.fields)])
     shown = {item.name for item in contract}
     names = [name for name in dataclasses_by_name() if mentions(spoken, name) and name not in shown]
-    return "Records: " + ", ".join(f"[`{name}`](../records.md#{name.lower()})" for name in names) + "."
+    links = ", ".join(f"[`{name}`](../records.md#{name.lower()})" for name in names)
+    return [f"Records: {links}."] if names else []
 
 
 def mentions(text: str, name: str) -> bool:

@@ -11,10 +11,12 @@ from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+_WIDTH = 80
+
 
 @dataclass(frozen=True)
 class Function:
-    """A function or method. ``signature`` is its source from ``def`` to the colon."""
+    """A function or method. ``signature`` is what stands from ``def`` to the colon."""
 
     name: str
     signature: str
@@ -110,10 +112,24 @@ class Source:
                 yield Field(item.target.id, self._segment(item.annotation), default, doc)
 
     def _function(self, node: ast.FunctionDef) -> Function:
-        lines = self.text.splitlines()[node.lineno - 1 : node.body[0].lineno - 1]
-        head = inspect.cleandoc(re.sub(r"  # type: ignore\S*( \S+)*$", "", "\n".join(lines), flags=re.MULTILINE))
         properties = {"property", "cached_property"} & set(self._decorators(node))
-        return Function(node.name, head.rstrip().removesuffix(":"), ast.get_docstring(node) or "", bool(properties))
+        return Function(node.name, self._signature(node), ast.get_docstring(node) or "", bool(properties))
+
+    def _signature(self, node: ast.FunctionDef) -> str:
+        """In one line, or in one line a parameter where that is too long for a page."""
+        given = node.args
+        defaults = [None] * (len(given.args) - len(given.defaults)) + given.defaults
+        parameters = [self._parameter(arg, default) for arg, default in zip(given.args, defaults, strict=True)]
+        named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        parameters += ["*"] * bool(given.kwonlyargs) + [self._parameter(arg, default) for arg, default in named]
+        result = f" -> {self._segment(node.returns)}" if node.returns else ""
+        line = f"def {node.name}({', '.join(parameters)}){result}"
+        lines = "".join(f"    {parameter},\n" for parameter in parameters)
+        return line if len(line) <= _WIDTH else f"def {node.name}(\n{lines}){result}"
+
+    def _parameter(self, arg: ast.arg, default: ast.expr | None) -> str:
+        text = f"{arg.arg}: {self._segment(arg.annotation)}" if arg.annotation else arg.arg
+        return text if default is None else f"{text} = {self._segment(default)}"
 
     def _decorators(self, node: ast.FunctionDef | ast.ClassDef) -> list[str]:
         return [self._segment(item) for item in node.decorator_list]
