@@ -61,3 +61,10 @@ def commands(block: Block) -> list[list[str]]:
     lines = block.text.replace("\\\n", " ").splitlines()
     words = [shlex.split(part, comments=True) for line in lines for part in line.split(" && ")]
     return [command for command in words if command]
+
+
+def patched(text: str, diff: Block) -> str:
+    """The text after the change that a ``diff`` block shows."""
+    old, new = ("".join(line[1:] for line in diff.text.splitlines(keepends=True) if line[0] == sign) for sign in "-+")
+    assert text.count(old) == 1, f"{diff} does not fit"
+    return text.replace(old, new)

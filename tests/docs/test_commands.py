@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +34,9 @@ def settings_of(arguments: Sequence[str]) -> Settings:
     arguments = [item for item in arguments if item != "--help"]
     if arguments[:1] == ["run"]:
         del arguments[0]
-    context = cli.commands["run"].make_context("run", arguments)
+    command = copy.copy(cli.commands["run"])
+    command.params = list(command.params)  # it adds the flags of the chosen components
+    context = command.make_context("run", arguments)
     flags = {key: value for key, value in context.params.items() if key not in ("config", "run_dir", "quiet")}
     return settings_from(context.obj, context.params["config"], flags)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, Block, blocks
+from tests.docs.pages import DOCS, Block, blocks, patched
 from tests.docs.test_code import told
 from tests.tiny import TINY_RUN
 
@@ -94,7 +94,5 @@ def compare(step: Block, output: str, folder: Path) -> None:
 def make_the_mistake(step: Block, folder: Path) -> tuple[Path, str]:
     (file,) = folder.glob("saidpo-hyperplanes/src/*/clusterer.py")
     good = file.read_text()
-    old, new = (line[1:] for line in step.text.splitlines())
-    assert good.count(old) == 1
-    file.write_text(good.replace(old, new))
+    file.write_text(patched(good, step))
     return file, good
