@@ -21,10 +21,11 @@ from markup import cell, code_cell, fenced, markdown, table
 from reading import Class, Field, Function, source
 
 from saidpo_core.conformance import Check, checks_of
+from saidpo_core.discovery import BUNDLED
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.options import OptionSpec, shown, specs_of
 from saidpo_core.records import Policy
-from saidpo_core.registry import BUNDLED, Offer, Registry, load_registry
+from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions
 
 DOCS = Path(__file__).parent

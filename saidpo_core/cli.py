@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import click
 
 import saidpo_core
+from saidpo_core import importing
 from saidpo_core.cli_options import RunCommand, explain_unknown, settings_from
 from saidpo_core.completion import COMMANDS, Kind, KindAndName
-from saidpo_core.errors import SaidpoError
+from saidpo_core.errors import PluginError, SaidpoError
+from saidpo_core.listing import as_rows, print_table, say_broken_briefly
 from saidpo_core.registry import Registry, load_registry
 
 
@@ -53,6 +56,8 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
 
     settings = settings_from(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
+    if not quiet:
+        say_broken_briefly(registry)
     screen = make_screen(quiet)
     with screen:
         screen.begin(settings, path)
@@ -70,7 +75,7 @@ def plugins(component: str | None, as_json: bool) -> None:
     """
     import json
 
-    from saidpo_core.listing import as_rows, as_tree, find_offer, print_offer, print_table
+    from saidpo_core.description import as_tree, find_offer, print_offer
 
     registry = load_registry()
     offer = find_offer(registry, component) if component else None
@@ -162,21 +167,32 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    importing.may_restart = True
     try:
         code = cli.main(prog_name="saidpo", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.NoSuchOption as error:
-        _fail(explain_unknown(error, load_registry()), 2)
+        _fail(explain_unknown(error), 2)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except SaidpoError as error:
-        _fail(str(error), error.exit_code)
+        _fail(f"{error}{_where(error)}", error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; the same command goes on where this one stopped", 130)
     except Exception as error:
         if os.environ.get("SAIDPO_DEBUG"):
             raise
         _fail(f"unexpected {type(error).__name__}: {error} (SAIDPO_DEBUG=1 shows where; please report it)", 1)
+
+
+def _where(error: SaidpoError) -> str:
+    """For the author of a plug-in: the traceback of its own error, or how to see it."""
+    if not isinstance(error, PluginError) or error.__cause__ is None:
+        return ""
+    if not os.environ.get("SAIDPO_DEBUG"):
+        return " (SAIDPO_DEBUG=1 shows where)"
+    traceback.print_exception(error.__cause__)
+    return ""
 
 
 def _fail(message: str, code: int) -> None:

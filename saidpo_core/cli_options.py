@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 from saidpo_core.completion import COMMANDS, ComponentName
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.listing import say_broken
 from saidpo_core.options import OptionSpec, nearest, shown, specs_of
 from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
@@ -30,8 +31,7 @@ def kind_options(registry: Registry) -> list[click.Option]:
     options = []
     for kind in KINDS:
         default = next((offer.component.name for offer in registry.of_kind(kind) if offer.default), "?")
-        names = ", ".join(offer.component.name for offer in registry.of_kind(kind))
-        help = f"{names}  [default: {default}]"
+        help = f"{', '.join(registry.names(kind))}  [default: {default}]"
         options.append(
             click.Option([f"--{kind}", _parameter(kind)], type=ComponentName(kind), metavar="NAME", help=help)
         )
@@ -86,6 +86,10 @@ class RunCommand(click.Command):
         commands = [CompletionItem(name) for name in ctx.meta[COMMANDS] if name.startswith(incomplete)]
         return [*commands, *super().shell_complete(ctx, incomplete)]
 
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        say_broken(ctx.obj)
+        super().format_help(ctx, formatter)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Three sections: the run, which components, and the options of the chosen ones."""
         sections: dict[str, list[tuple[str, str]]] = {
@@ -120,8 +124,9 @@ def _glance(args: Sequence[str]) -> dict[str, str]:
     return {**from_file, **{kind: name for kind, name in given.items() if kind != "config"}}
 
 
-def explain_unknown(error: click.NoSuchOption, registry: Registry) -> str:
+def explain_unknown(error: click.NoSuchOption) -> str:
     """Why a flag is unknown: an option of another component, or a slip of the pen."""
+    registry = error.ctx.obj if error.ctx is not None and error.ctx.obj else load_registry()
     name = error.option_name.lstrip("-")
     if error.ctx is not None and error.ctx.info_name == "compare":
         own_names = [

@@ -132,7 +132,8 @@ def report_to_json(report: TrainingReport) -> dict[str, Any]:
 
 
 def report_from_json(row: Any) -> TrainingReport:
-    return TrainingReport(steps=row["steps"], metrics=row["metrics"], generated_tokens=row.get("generated_tokens", 0))
+    metrics = {key: float("nan") if value is None else value for key, value in row["metrics"].items()}
+    return TrainingReport(steps=row["steps"], metrics=metrics, generated_tokens=row.get("generated_tokens", 0))
 
 
 def none_if_nan(value: float) -> float | None:

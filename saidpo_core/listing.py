@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
-from textwrap import fill, indent
+import os
 from typing import Any
 
 import click
 
-from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
-from saidpo_core.options import OptionSpec, plain, shown, specs_of
 from saidpo_core.registry import Offer, Registry
 
 
 def as_rows(registry: Registry) -> dict[str, Any]:
     """Components, policies and broken plug-ins as JSON can hold them."""
-    components = [_row(offer) for kind in KINDS for offer in registry.of_kind(kind)]
+    components = [row_of(offer) for kind in KINDS for offer in registry.of_kind(kind)]
     policies = [{"name": p.name, "default": p.default, "summary": p.summary} for p in registry.policies]
     broken = [{"plugin": str(item.owner), "problem": item.problem} for item in registry.broken]
-    return {"components": components, "policies": policies, "broken": broken}
+    left_out = [str(owner) for owner in registry.left_out]
+    return {"components": components, "policies": policies, "broken": broken, "left_out": left_out}
 
 
 def print_table(registry: Registry) -> None:
@@ -40,48 +37,25 @@ def print_table(registry: Registry) -> None:
         last = row[0]
         click.echo("  ".join(item.ljust(width) for item, width in zip(shown, (*widths, 0), strict=True)).rstrip())
     click.echo("\n* used by default. Choose another with --KIND=NAME; its options: saidpo --KIND=NAME --help")
-    for item in tree["broken"]:
-        click.echo(f"could not be loaded: {item['plugin']}: {item['problem']}", err=True)
+    say_broken(registry)
 
 
-def find_offer(registry: Registry, name: str) -> Offer:
-    """The component called ``KIND/NAME`` or ``KIND/DISTRIBUTION/NAME``."""
-    kind, slash, component = name.partition("/")
-    if not slash or kind not in KINDS:
-        raise UsageError(f"{name}: expected KIND/NAME, such as clusterer/kmeans. Kinds: {', '.join(KINDS)}")
-    return registry.find(kind, component, name)
+def say_broken(registry: Registry) -> None:
+    """One line on stderr for each plug-in that could not be loaded, and with SAIDPO_DEBUG where it went wrong."""
+    for item in registry.broken:
+        click.echo(f"could not be loaded: {item}", err=True)
+        if item.trace and os.environ.get("SAIDPO_DEBUG"):
+            click.echo(item.trace, err=True)
+    for owner in registry.left_out:
+        click.echo(f"left out by SAIDPO_WITHOUT: {owner}", err=True)
 
 
-def as_tree(offer: Offer) -> dict[str, Any]:
-    """One component with its options, as JSON can hold it."""
-    return {**_row(offer), "description": _description(offer), "options": list(map(_option, _specs(offer)))}
+def say_broken_briefly(registry: Registry) -> None:
+    if registry.broken:
+        click.echo(f"could not be loaded: {registry.broken_packages()}; see saidpo plugins", err=True)
 
 
-def print_offer(offer: Offer) -> None:
-    """What a person wants to know of one component."""
-    component = offer.component
-    click.echo(f"{offer.kind} {component.name}: {component.summary}\n")
-    facts = {
-        "from": f"{offer.owner.distribution} {offer.owner.version} ({offer.owner.module})",
-        "source": component.source,
-        "use it": f"--{offer.kind}={component.name if offer.bundled else offer.qualified}"
-        + ("  (the default)" if offer.default else ""),
-    }
-    if component.domains:
-        facts["domains"] = ", ".join(component.domains)
-    for name, value in facts.items():
-        click.echo(f"  {name:<8} {value}")
-    click.echo("\noptions" if _specs(offer) else "\nno options")
-    for spec in _specs(offer):
-        default = shown(spec.default)
-        click.echo(f"  --{offer.kind}.{spec.name} {spec.type_text}" + (f"  [default: {default}]" if default else ""))
-        bounds = f" ({spec.bounds_text})" if spec.bounds_text else ""
-        click.echo(fill(f"{spec.help}{bounds}", 100, initial_indent="      ", subsequent_indent="      "))
-    if description := _description(offer):
-        click.echo("\n" + indent(description, "  "))
-
-
-def _row(offer: Offer) -> dict[str, Any]:
+def row_of(offer: Offer) -> dict[str, Any]:
     return {
         "kind": offer.kind,
         "name": offer.component.name,
@@ -93,17 +67,3 @@ def _row(offer: Offer) -> dict[str, Any]:
         "source": offer.component.source,
         "domains": list(offer.component.domains),
     }
-
-
-def _specs(offer: Offer) -> list[OptionSpec]:
-    return specs_of(offer.component.options)
-
-
-def _option(spec: OptionSpec) -> dict[str, Any]:
-    row = {"name": spec.name, "type": spec.type_text, "default": plain(spec.default), "help": spec.help}
-    return {**row, "low": spec.low, "high": spec.high}
-
-
-def _description(offer: Offer) -> str:
-    """The text at the head of the file in which it is offered."""
-    return inspect.getdoc(sys.modules.get(offer.owner.module.partition(":")[0])) or ""

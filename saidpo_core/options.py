@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from saidpo_core.errors import UsageError
+from saidpo_core.errors import UsageError, first_line
 
 _Scalar = int | float | str | bool | None
 
@@ -76,6 +76,21 @@ def specs_of(options: type) -> list[OptionSpec]:
             OptionSpec(field.name, hints[field.name], default, meta.get("help", ""), meta.get("low"), meta.get("high"))
         )
     return specs
+
+
+def options_problem(options: Any) -> str:
+    """Why this cannot be the options of a component; empty if it can."""
+    if not (isinstance(options, type) and dataclasses.is_dataclass(options)):
+        return "must be a dataclass"
+    for field in dataclasses.fields(options):
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            return f"need a default for {field.name!r}; make it with saidpo_core.option"
+    try:
+        specs_of(options)
+        options()
+    except Exception as error:  # an annotation that names nothing, a default that the class itself refuses
+        return f"cannot be used: {first_line(error)}"
+    return ""
 
 
 def build_options(options: type, values: Mapping[str, Any], where: Mapping[str, str]) -> Any:

@@ -26,7 +26,7 @@ def test_one_component_with_its_options(tmp_path: Path, saidpo: Saidpo) -> None:
         "source   paper, sampling by the errors of knowledge clusters; weights ours",
         "use it   --sampler=error-weighted  (the default)",
         "--sampler.alpha number  [default: 1.0]",
-        "how sharply weights follow error rates; 0 is uniform (0 to 10)",
+        "how sharply weights follow the clusters' rates; 0 is uniform (0 to 10)",
         "--sampler.solvable true|false  [default: false]",
         "ê_c = (e_c + kappa * ebar) / (n_c + kappa)",
     ):

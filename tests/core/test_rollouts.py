@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from saidpo_core import Attempts, Generation, Problem, Request, SaidpoError, Verdict, rollouts
-from saidpo_core.registry import Offer, load_registry
 from saidpo_core.rollouts import Rollouts
 from saidpo_core.run_dir import Clock
 from saidpo_core.settings import RunOptions
@@ -59,13 +58,8 @@ class Worker:
         self.spans[name].append((started, time.perf_counter()))
 
 
-@pytest.fixture
-def offer() -> Offer:
-    return load_registry().default("generator")
-
-
-def explore(worker: Worker, offer: Offer, folder: Path, n: int = 40, **options: Any) -> list[Attempts]:
-    parts: Any = SimpleNamespace(generator=worker, verifier=worker, offer=lambda kind: offer)
+def explore(worker: Worker, folder: Path, n: int = 40, **options: Any) -> list[Attempts]:
+    parts: Any = SimpleNamespace(load=worker.load, verifier=worker)
     folder.mkdir(exist_ok=True)
     problems = [make_problem(f"p{i}") for i in range(n)]
     run = Rollouts(parts, RunOptions(samples=3), Clock(), folder, 1)
@@ -77,9 +71,9 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollouts, "CHUNK", 8)
 
 
-def test_a_chunk_is_judged_while_the_next_one_is_generated(tmp_path: Path, offer: Offer) -> None:
+def test_a_chunk_is_judged_while_the_next_one_is_generated(tmp_path: Path) -> None:
     worker = Worker()
-    attempts = explore(worker, offer, tmp_path / "a")
+    attempts = explore(worker, tmp_path / "a")
     assert [item.problem_id for item in attempts] == [f"p{i}" for i in range(40)]
     assert all(len(item.right) == 3 for item in attempts)
     generated, judged = worker.spans["generate"], worker.spans["verify"]
@@ -91,25 +85,23 @@ def test_a_chunk_is_judged_while_the_next_one_is_generated(tmp_path: Path, offer
         assert judged[k][1] <= generated[k + 2][1] + PAUSE, "more than one chunk waits to be judged"
 
 
-def test_what_was_judged_before_a_failure_is_kept_and_the_rest_is_the_same_afterwards(
-    tmp_path: Path, offer: Offer
-) -> None:
-    whole = explore(Worker(), offer, tmp_path / "whole")
+def test_what_was_judged_before_a_failure_is_kept_and_the_rest_is_the_same_afterwards(tmp_path: Path) -> None:
+    whole = explore(Worker(), tmp_path / "whole")
     worker = Worker()
     worker.fail_after = 2
     with pytest.raises(SaidpoError, match="the verifier is gone"):
-        explore(worker, offer, tmp_path / "again")
+        explore(worker, tmp_path / "again")
     assert len(list((tmp_path / "again").glob("attempts-*"))) == 2
     second = Worker()
-    assert explore(second, offer, tmp_path / "again") == whole
+    assert explore(second, tmp_path / "again") == whole
     assert len(second.spans["generate"]) == 3
     third = Worker()
-    assert explore(third, offer, tmp_path / "again") == whole
+    assert explore(third, tmp_path / "again") == whole
     assert third.loads == 0
 
 
-def test_a_limit_of_tokens_cuts_alike_whether_chunks_are_new_or_read(tmp_path: Path, offer: Offer) -> None:
-    first = explore(Worker(), offer, tmp_path / "a", limit=100)
+def test_a_limit_of_tokens_cuts_alike_whether_chunks_are_new_or_read(tmp_path: Path) -> None:
+    first = explore(Worker(), tmp_path / "a", limit=100)
     tokens = sum(item.tokens for item in first)
     assert 100 <= tokens <= 100 + max(item.tokens for item in first)
-    assert explore(Worker(), offer, tmp_path / "a", limit=100) == first
+    assert explore(Worker(), tmp_path / "a", limit=100) == first

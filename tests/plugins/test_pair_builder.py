@@ -286,6 +286,14 @@ def test_step_aligned_takes_the_responses_that_share_most() -> None:
     assert (pair.chosen.text, pair.rejected.text) == ("so", "+")
 
 
+def test_step_aligned_counts_steps_before_tokens() -> None:
+    """A block of many lines is one step; where there are no blocks, each line is."""
+    block, other = ("1", "\n", "1", "\n", "1", "\n\n"), ("so", "\n", "so", "\n")
+    responses = [spell(*block, "1"), spell(*other, "1"), spell(*block, "+"), spell(*other, "+")]
+    pair = one_pair(ALIGNED, make_attempts("rrww", responses))
+    assert pair.prompt_ids == (1, 2, 3, *map(VOCABULARY.index, other)), "two steps of 4 tokens, not one of 6"
+
+
 def test_step_aligned_makes_ordinary_pairs_where_the_generator_gives_no_widths() -> None:
     responses = [replace(spell("1", "\n", *rest), widths=()) for rest in (("1",), ("+",), ("so",))]
     attempts = make_attempts("rww", responses)

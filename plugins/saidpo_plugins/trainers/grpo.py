@@ -135,7 +135,7 @@ class Judge:
             "reward_last": late_mean(history, "reward"),
             "groups_with_signal": sum({"right", "wrong"} <= group for group in groups) / len(groups),
             "entropy_last": late_mean(history, "entropy"),
-            "kl_last": late_mean(history, "kl"),  # NaN without beta
+            "kl_last": late_mean(history, "kl"),
             "truncated": self.cut / count,
             "unverifiable": unverifiable / count,
         }
