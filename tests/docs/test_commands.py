@@ -15,9 +15,9 @@ import pytest
 from saidpo_core.check_command import choose
 from saidpo_core.cli import cli
 from saidpo_core.cli_options import settings_from
+from saidpo_core.description import find_offer
 from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
-from saidpo_core.listing import find_offer
 from saidpo_core.registry import load_registry
 from saidpo_core.settings import Settings
 from tests.docs.pages import BESIDES, DOCS, PAGES, Block, blocks, commands
