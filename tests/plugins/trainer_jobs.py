@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -126,6 +127,19 @@ def misname_models(monkeypatch: pytest.MonkeyPatch) -> None:
         return model
 
     monkeypatch.setattr("saidpo_plugins.trainers.trl_common.load_model", load)
+
+
+def watch_models(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
+    """Every model that a trainer loads from now on, as long as it lives."""
+    models: list[weakref.ref[Any]] = []
+
+    def load(folder: Path, **options: Any) -> Any:
+        model = load_model(folder, **options)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("saidpo_plugins.trainers.trl_common.load_model", load)
+    return models
 
 
 class SaysVerifier:
