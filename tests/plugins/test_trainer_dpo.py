@@ -164,7 +164,6 @@ def test_every_loss_prefers_the_right_responses(loss: str, tmp_path: Path, pairs
     """Also with the log-likelihood term, and in micro-batches of two pairs."""
     report = train(tmp_path / "new", pairs, loss=loss, nll=0.1, steps=2, micro_batch_size=2, scheduler="constant")
     assert report.metrics["chosen_logp_drift"] > report.metrics["rejected_logp_drift"]
-    assert margin(tmp_path / "new", pairs) > margin(POLICY, pairs)
 
 
 def test_the_losses_are_those_of_trl_but_for_the_refused(pairs: list[Pair]) -> None:

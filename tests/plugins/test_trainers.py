@@ -72,15 +72,6 @@ def test_one_problem_is_enough(kind: str, tmp_path: Path) -> None:
 
 
 @every_trainer
-def test_without_steps_the_data_are_passed_over_as_often_as_epochs_say(kind: str, tmp_path: Path) -> None:
-    per_step = {"dpo": 1, "sft": 1, "kto": 2, "grpo": 8}[kind]  # one problem: a pair, a response, two, a group
-    report = train(
-        kind, make_job(tmp_path / "new"), steps=0, epochs=2.0, batch_size=per_step, micro_batch_size=per_step
-    )
-    assert report.steps == 2 * len(TEXTS)
-
-
-@every_trainer
 def test_progress_is_told_after_every_step_up_to_the_last(kind: str, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     train(kind, make_job(tmp_path / "new", progress=lambda done, total: told.append((done, total))), steps=3)
@@ -106,6 +97,7 @@ def test_warming_up_leaves_a_step_to_train_in(warmup: float, tmp_path: Path) -> 
     assert sha256(tmp_path / "new" / "model.safetensors") != sha256(POLICY / "model.safetensors")
 
 
+@pytest.mark.slow
 @every_trainer
 def test_gradient_checkpointing_changes_nothing_but_memory(kind: str, tmp_path: Path) -> None:
     train(kind, make_job(tmp_path / "off"), steps=1, gradient_checkpointing="off")
