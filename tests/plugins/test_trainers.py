@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 from saidpo_core.run_dir import sha256
-from tests.plugins.trainer_jobs import KINDS, POLICY, TEXTS, attempts_at, make_job, train, weights
+from tests.plugins.trainer_jobs import KINDS, POLICY, TEXTS, attempts_at, make_job, train, watch_models, weights
 
 every_trainer = pytest.mark.parametrize("kind", KINDS)
 
@@ -39,7 +39,7 @@ def test_the_same_job_gives_the_same_bits_whatever_the_random_state(kind: str, t
 def test_it_leaves_nothing_but_the_new_policy(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """No random state, no old policy, no folder, no screen and no server sees that there was a training."""
+    """No random state, no memory, no old policy, no folder, no screen and no server tells that there was a training."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
@@ -50,7 +50,9 @@ def test_it_leaves_nothing_but_the_new_policy(
     monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *args, **kwargs: told.append("telemetry"))
     before = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # type: ignore[union-attr]
     policy = contents(POLICY)
+    models = watch_models(monkeypatch)
     train(kind, make_job(tmp_path / "new"))
+    assert [model() for model in models] == [None]
     after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # type: ignore[union-attr]
     assert after == before
     assert contents(POLICY) == policy
@@ -70,15 +72,6 @@ def test_one_problem_is_enough(kind: str, tmp_path: Path) -> None:
 
 
 @every_trainer
-def test_without_steps_the_data_are_passed_over_as_often_as_epochs_say(kind: str, tmp_path: Path) -> None:
-    per_step = {"dpo": 1, "sft": 1, "kto": 2, "grpo": 8}[kind]  # one problem: a pair, a response, two, a group
-    report = train(
-        kind, make_job(tmp_path / "new"), steps=0, epochs=2.0, batch_size=per_step, micro_batch_size=per_step
-    )
-    assert report.steps == 2 * len(TEXTS)
-
-
-@every_trainer
 def test_progress_is_told_after_every_step_up_to_the_last(kind: str, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     train(kind, make_job(tmp_path / "new", progress=lambda done, total: told.append((done, total))), steps=3)
@@ -86,11 +79,15 @@ def test_progress_is_told_after_every_step_up_to_the_last(kind: str, tmp_path: P
 
 
 def test_weights_are_kept_in_full_precision_unless_asked(tmp_path: Path) -> None:
-    train("sft", make_job(tmp_path / "auto"), steps=1)
-    train("sft", make_job(tmp_path / "half"), steps=1, dtype="bfloat16")
-    for name, dtype in (("auto", torch.float32), ("half", torch.bfloat16)):
-        with safe_open(tmp_path / name / "model.safetensors", "pt") as file:
-            assert {file.get_tensor(key).dtype for key in file.keys()} == {dtype}  # noqa: SIM118
+    """The rate for real models is too small for the 8 bits of a bfloat16 weight."""
+    moved = {}
+    for dtype in ("auto", "bfloat16"):
+        train("sft", make_job(tmp_path / dtype), lr=5e-7, dtype=dtype)
+        old, new = load_file(POLICY / "model.safetensors"), load_file(tmp_path / dtype / "model.safetensors")
+        changed = sum(int((old[key].to(new[key].dtype) != new[key]).sum()) for key in new)
+        moved[dtype] = changed / sum(tensor.numel() for tensor in new.values())
+    assert moved["auto"] > 0.8
+    assert moved["bfloat16"] < 0.02
 
 
 @pytest.mark.parametrize("warmup", [0.1, 1.0])
@@ -100,6 +97,7 @@ def test_warming_up_leaves_a_step_to_train_in(warmup: float, tmp_path: Path) -> 
     assert sha256(tmp_path / "new" / "model.safetensors") != sha256(POLICY / "model.safetensors")
 
 
+@pytest.mark.slow
 @every_trainer
 def test_gradient_checkpointing_changes_nothing_but_memory(kind: str, tmp_path: Path) -> None:
     train(kind, make_job(tmp_path / "off"), steps=1, gradient_checkpointing="off")

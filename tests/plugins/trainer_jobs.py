@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,14 @@ def train(kind: str, job: TrainingJob, **options: Any) -> TrainingReport:
     return report
 
 
+@lru_cache(maxsize=4)
+def _trained(folder: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(folder)
+
+
 def logp(folder: Path, prompt: Sequence[int], response: Sequence[int]) -> float:
     """Log-probability of a response under the policy in ``folder``, in nats."""
-    model = AutoModelForCausalLM.from_pretrained(folder)
+    model = _trained(folder)
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([[*prompt, *response]])).logits[0, len(prompt) - 1 : -1]
     return float(torch.log_softmax(logits, -1).gather(1, torch.tensor(tuple(response))[:, None]).sum())
@@ -126,6 +132,19 @@ def misname_models(monkeypatch: pytest.MonkeyPatch) -> None:
         return model
 
     monkeypatch.setattr("saidpo_plugins.trainers.trl_common.load_model", load)
+
+
+def watch_models(monkeypatch: pytest.MonkeyPatch) -> list[weakref.ref[Any]]:
+    """Every model that a trainer loads from now on, as long as it lives."""
+    models: list[weakref.ref[Any]] = []
+
+    def load(folder: Path, **options: Any) -> Any:
+        model = load_model(folder, **options)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("saidpo_plugins.trainers.trl_common.load_model", load)
+    return models
 
 
 class SaysVerifier:

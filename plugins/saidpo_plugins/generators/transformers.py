@@ -7,7 +7,6 @@ its randomness (and, up to the rounding of a batched matrix product, not the res
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saidpo_core import Component, Generation, Generator, Problem, Request, Response, UsageError, hookimpl, option
-from saidpo_plugins.common.checkpoints import best_device, check_checkpoint, load_model, load_tokenizer
+from saidpo_plugins.common.checkpoints import (
+    best_device,
+    check_checkpoint,
+    free_device_memory,
+    load_model,
+    load_tokenizer,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,8 @@ class TransformersGenerator:
             yield engine
         finally:
             del engine.model, model
-            _free_device_memory(device)
+            if device.startswith("cuda"):
+                free_device_memory()
 
 
 class TransformersEngine:
@@ -219,14 +225,6 @@ def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
     if not stops:
         raise UsageError("the model has no end token: set eos_token_id in generation_config.json or in the tokenizer")
     return stops
-
-
-def _free_device_memory(device: str) -> None:
-    if device.startswith("cuda"):
-        import torch
-
-        gc.collect()
-        torch.cuda.empty_cache()
 
 
 @hookimpl

@@ -10,7 +10,7 @@ the pairs of a micro-batch with each other, so ``micro_batch_size`` matters to t
 
 * ``sft`` looks neither at the rejected response nor at the reference: that is ``--trainer=sft``.
 * ``discopop`` prefers the wrong responses here. Every round starts at its reference, where both responses' log-ratios
-  are 0, and there its gradient points the wrong way (d loss / d logit = 0.78 at TRL's tau of 0.05; ``sigmoid``: -0.5).
+  are 0, and there its gradient points the wrong way: a test shows it.
 """
 
 from __future__ import annotations
@@ -91,15 +91,15 @@ class DPO:
                 precompute_ref_log_probs=True,
                 max_length=None,
             )
-            first = None if options.reference == "previous" else load_policy(job.initial_policy, options)
             trainer = pretokenised(DPOTrainer, ("ref_chosen_logps", "ref_rejected_logps"))(
                 model=model,
-                ref_model=first,
+                ref_model=None if options.reference == "previous" else load_policy(job.initial_policy, options),
                 args=config,
                 train_dataset=_dataset(job.pairs),
                 processing_class=tokenizer,
             )
-            trainer.ref_model = None  # its log-probabilities are known now; free the memory
+            trainer.ref_model = None  # its log-probabilities are known now
+            trainer.accelerator.free_memory()
             return trainer
 
         return _report(train(job, options, build), options.beta)

@@ -6,8 +6,8 @@ before the first step, since TRL would reload it from whatever folder the model'
 
 The rarer side weighs more, so that right and wrong responses weigh the same all together (``balance=1``): the paper
 advises 1 to 1.33 times as much for the right ones (its equation 8). Its KL term takes each prompt with a response to
-another one. TRL takes the next response of the batch for that, whatever its prompt; with several responses a problem
-here (**ours**) it is the next one of another problem. TRL pairs them up beforehand, so every pass over the data has
+another one. TRL takes the neighbour in the batch for that, whatever its prompt; with several responses a problem, here
+(**ours**) it is the nearest one of another problem. TRL pairs them up beforehand, so every pass over the data has
 the same order, shuffled once a round.
 """
 

@@ -1,9 +1,9 @@
 """Trainer ``sft``: supervised training on right responses (rejection sampling) by TRL's ``SFTTrainer``.
 
-**Ours**, not the paper's: the simplest that DPO has to beat. The loss is the mean over the tokens of the responses;
-the prompts carry none. It learns from every distinct right response of the problems in the round's pairs, which were
-paid for already, and from at most four of a problem, so that the easier ones do not outweigh the harder.
-``responses=pairs`` takes the chosen ones only: the same data as DPO.
+Not the paper's: the simplest that DPO has to beat, as in arXiv 2308.01825. The loss is the mean over the tokens of
+the responses; the prompts carry none. It learns from every distinct right response of the problems in the round's
+pairs, which were paid for already, and from at most four of a problem, so that the easier ones do not outweigh the
+harder. ``responses=pairs`` takes the chosen ones only: the same data as DPO.
 """
 
 from __future__ import annotations
@@ -71,5 +71,6 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="supervised training on right responses: rejection sampling (TRL)",
             options=SFTOptions,
             build=SFT,
+            source="rejection sampling, as in arXiv 2308.01825; which responses is ours",
         )
     ]
