@@ -85,7 +85,7 @@ class Leaky(Layout):
         ((), ("--proc", "/proc"), "sees the processes of this machine"),
         (("--remount-ro /",), ("--chmod", "0777", "/"), "writes to the root folder"),
         ((), ("--perms", "1777", "--tmpfs", "/tmp"), "fills the disk"),
-        ((), ("--setenv", "SAIDPO_PROBE", "1"), "has the environment of this process"),
+        ((), ("--setenv", "_SAIDPO_PROBE", "1"), "has the environment of this process"),
     ],
 )
 def test_a_layout_that_leaks_is_not_used(

@@ -20,7 +20,7 @@ from saidpo_plugins.verifiers.sandbox import DISK, Box, Limits, readable
 from saidpo_plugins.verifiers.sandbox_layout import Layout, candidates
 from saidpo_plugins.verifiers.sandbox_runs import Task, run
 
-_VARIABLE = "SAIDPO_PROBE"
+_VARIABLE = "_SAIDPO_PROBE"
 _REFUSED = ("namespace", "not permitted", "ermission denied", "uid map")
 """Words in what bubblewrap says when the system forbids it something."""
 
