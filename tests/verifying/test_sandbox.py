@@ -24,6 +24,7 @@ from saidpo_plugins.verifiers.code import CodeOptions, CodeVerifier, saidpo_veri
 from saidpo_plugins.verifiers.isolation import prove, working_layout
 from saidpo_plugins.verifiers.sandbox import Box, Limits
 from saidpo_plugins.verifiers.sandbox_layout import Layout
+from saidpo_plugins.verifiers.sandbox_orphans import end_orphans
 from saidpo_plugins.verifiers.sandbox_runs import Task, run
 from tests.verifying.cases import code_problem, fenced
 from tests.verifying.test_programs import processes
@@ -234,7 +235,8 @@ def test_no_process_is_left_when_the_verifier_is_killed(number: signal.Signals) 
         wait_until(lambda: len([line for line in processes() if "inside" in line]) >= 7)  # two boxes, a judge, children
         process.send_signal(number)
         process.wait(20)
-        wait_until(lambda: processes() == set())
+        # What never came to run a program may be left, and goes when a verifier starts next.
+        wait_until(lambda: end_orphans() is not None and processes() == set())
     finally:
         process.kill()
         process.wait()
@@ -404,3 +406,37 @@ def test_a_wrong_self_test_stops_everything(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(code, "_KNOWN", known)
     with pytest.raises(SaidpoError, match=re.escape("expected wrong, got right")):
         CodeVerifier(CodeOptions()).self_test()
+
+
+def test_what_was_left_while_a_sandbox_was_set_up_is_ended_and_nothing_else(layout: Layout) -> None:
+    """A process that waits at an eventfd, as bubblewrap's child does; one with a parent is no orphan."""
+    waiting = "import os, sys; os.read(os.eventfd(0), 8)"
+    parent = subprocess.Popen(
+        ["sh", "-c", f"{sys.executable} -c '{waiting}' /saidpo/inside & echo $!; wait", "/saidpo/inside"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert parent.stdout is not None
+    held = int(parent.stdout.readline())
+    command = f"{sys.executable} -c '{waiting}' /saidpo/inside & echo $!"
+    with subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        orphan = int(shell.stdout.readline())
+        shell.stdout.close()
+    try:
+        wait_until(lambda: all("eventfd" in _waits_in(pid) for pid in (held, orphan)))
+        assert end_orphans() == [orphan]
+        assert "eventfd" in _waits_in(held)
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
+        parent.stdout.close()
+
+
+def _waits_in(pid: int) -> str:
+    try:
+        number, descriptor, *_ = Path(f"/proc/{pid}/syscall").read_text().split()
+        return os.readlink(f"/proc/{pid}/fd/{int(descriptor, 16)}") if number in ("0", "63") else ""
+    except (OSError, ValueError):
+        return ""

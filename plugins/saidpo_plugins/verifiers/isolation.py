@@ -18,6 +18,7 @@ from pathlib import Path
 from saidpo_core import UsageError
 from saidpo_plugins.verifiers.sandbox import DISK, Box, Limits, readable
 from saidpo_plugins.verifiers.sandbox_layout import Layout, candidates
+from saidpo_plugins.verifiers.sandbox_orphans import end_orphans
 from saidpo_plugins.verifiers.sandbox_runs import Task, run
 
 _VARIABLE = "_SAIDPO_PROBE"
@@ -28,6 +29,7 @@ _REFUSED = ("namespace", "not permitted", "ermission denied", "uid map")
 def working_layout() -> Layout:
     """The first layout that holds; raises UsageError with instructions if none does."""
     problems = []
+    end_orphans()
     for layout in candidates():
         problem = prove(layout)
         if not problem:
