@@ -3,9 +3,9 @@
     python tests/bench/bench_verifying.py [--cases FILE ...] [--repeats 3]
 
 Plain math-verify is ``verify(parse(gold), parse(response))`` in the main thread, as its documentation shows: the gold
-answer between dollars, so that it is read as LaTeX, boxes first in the response, otherwise its defaults. Both are warm:
-imports, workers and one pass over five cases come before the clock starts. The memo is off (emptied before every pass,
-and every pair occurs once). Numeric cases are those whose gold answer is a plain number, fraction or percentage.
+answer between dollars, so that it is read as LaTeX, boxes first in the response, otherwise its defaults. Both are
+warm: imports, workers and one pass over five cases come before the clock starts. The memo is off (emptied before every
+pass, and every pair occurs once). Numeric cases are those whose gold answer is a plain number, fraction or percentage.
 
 Accuracy is over the labels right and wrong: a false positive is a wrong answer called right. Plain math-verify has no
 "unverifiable"; on unreadable gold answers it is counted as agreeing when it says wrong.
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core import Problem
+from saidpo_plugins.verifiers.answers.spelling import normalise
 from saidpo_plugins.verifiers.math import MathVerifier
 
 LABELLED = Path(__file__).parents[1] / "verifying" / "maths.jsonl"
@@ -44,6 +45,7 @@ def read(paths: list[Path]) -> list[Row]:
 
 def ours(rows: list[Row], verifier: MathVerifier) -> list[str]:
     verifier._memo.clear()
+    normalise.cache_clear()
     cases = [(Problem(id="1", question="?", answer=row["gold"]), row["response"]) for row in rows]
     return [verdict.outcome for verdict in verifier.verify(cases)]
 

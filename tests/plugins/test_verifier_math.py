@@ -222,6 +222,16 @@ def test_in_a_process_pool(verifier: MathVerifier, method: str) -> None:
     assert outcomes(verifier) == DUE
 
 
+def test_example_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "verifying.md").read_text(encoding="utf-8")
+    example = page.partition("```python\n")[2].partition("\n```")[0]
+    *imports, call = example.splitlines()
+    space: dict[str, object] = {}
+    exec("\n".join(imports), space)
+    verdict = eval(call, space)
+    assert (verdict.outcome, verdict.extracted) == ("right", "0.5")
+
+
 def test_pickled_copy_judges_alike(verifier: MathVerifier) -> None:
     with pickle.loads(pickle.dumps(verifier)) as copy:
         assert outcomes(copy) == DUE
