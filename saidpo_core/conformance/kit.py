@@ -71,14 +71,15 @@ class Result:
     seconds: float
 
 
-_CHECKS: list[Check] = []
+_CHECKS: dict[tuple[str | None, str], Check] = {}
+"""By kind and name: a module that is imported anew gives its checks once more."""
 
 
 def check(kind: str | None) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
     """Make a function a check of ``kind``, or of every kind."""
 
     def register(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
-        _CHECKS.append(Check(function.__name__, kind, function))
+        _CHECKS[kind, function.__name__] = Check(function.__name__, kind, function)
         return function
 
     return register
@@ -88,7 +89,7 @@ def checks_of(kind: str) -> list[Check]:
     """The checks of a kind: those of every kind first. A kind without a module of its own has just those."""
     import_module("saidpo_core.conformance.any_kind")
     kind_module(kind)
-    return [item for item in _CHECKS if item.kind in (None, kind)]
+    return [item for item in _CHECKS.values() if item.kind in (None, kind)]
 
 
 def kind_module(kind: str) -> Any:

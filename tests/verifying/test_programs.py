@@ -14,6 +14,7 @@ from saidpo_core import Verdict
 from saidpo_plugins.verifiers.code import CodeOptions, CodeVerifier
 from saidpo_plugins.verifiers.sandbox_layout import Layout
 from tests.verifying.cases import Case, load_cases
+from tests.verifying.survivors import seen
 
 CASES = list(load_cases())
 QUICK = [case for case in CASES if not case.slow]
@@ -21,22 +22,10 @@ SLOW = [case for case in CASES if case.slow]
 SECONDS = 2
 
 
-def processes() -> set[str]:
-    """Command lines of the processes that belong to a sandbox."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "/saidpo" in command and "inside." in command:
-            found.add(f"{folder.name}: {command}")
-    return found
-
-
 class Outcome:
     def __init__(self) -> None:
         self.verdicts: dict[str, Verdict] = {}
+        self.namespaces = 0
         self.left: set[str] = set()
         self.visitors: list[str] = []
         self.descriptors = (0, 0)
@@ -58,8 +47,9 @@ def outcome(layout: Layout) -> Iterator[Outcome]:
     threading.Thread(target=listen, daemon=True).start()
     verifier = CodeVerifier(CodeOptions(timeout=SECONDS))
     before = len(os.listdir("/proc/self/fd"))
-    verdicts = verifier.verify([(case.problem, case.response) for case in QUICK])
-    outcome.left = processes()
+    with seen() as namespaces:
+        verdicts = verifier.verify([(case.problem, case.response) for case in QUICK])
+        outcome.namespaces, outcome.left = len(namespaces), namespaces.inhabitants()
     outcome.descriptors = (before, len(os.listdir("/proc/self/fd")) - 1)  # the layout is not proved before
     outcome.verdicts = {case.name: verdict for case, verdict in zip(QUICK, verdicts, strict=True)}
     server.shutdown(socket.SHUT_RDWR)
@@ -86,6 +76,7 @@ def test_verdict(case: Case, outcome: Outcome) -> None:
 
 
 def test_no_process_is_left(outcome: Outcome) -> None:
+    assert outcome.namespaces > 150
     assert outcome.left == set()
 
 
@@ -109,6 +100,9 @@ def test_no_control_group_is_left(outcome: Outcome) -> None:
 @pytest.mark.slow
 def test_slow_cases(layout: Layout) -> None:
     verifier = CodeVerifier(CodeOptions(timeout=SECONDS, workers=len(SLOW)))
-    for case, verdict in zip(SLOW, verifier.verify([(case.problem, case.response) for case in SLOW]), strict=True):
+    with seen() as namespaces:
+        verdicts = verifier.verify([(case.problem, case.response) for case in SLOW])
+        assert len(namespaces) >= len(SLOW)
+        assert namespaces.inhabitants() == set()
+    for case, verdict in zip(SLOW, verdicts, strict=True):
         check(case, verdict)
-    assert processes() == set()

@@ -27,7 +27,7 @@ from saidpo_plugins.verifiers.sandbox_layout import Layout
 from saidpo_plugins.verifiers.sandbox_orphans import end_orphans
 from saidpo_plugins.verifiers.sandbox_runs import Task, run
 from tests.verifying.cases import code_problem, fenced
-from tests.verifying.test_programs import processes
+from tests.verifying.survivors import namespaces, seen
 
 SQUARE = code_problem([{"type": "assert", "code": "assert f(3) == 9"}])
 CASES = [
@@ -97,8 +97,10 @@ def test_a_layout_that_leaks_is_not_used(
 
 
 def test_the_layout_that_is_used_holds(layout: Layout) -> None:
-    assert prove(layout) == ""
-    assert processes() == set()
+    with seen() as found:
+        assert prove(layout) == ""
+        assert len(found) == 1
+        assert found.inhabitants() == set()
 
 
 def test_a_fake_bubblewrap_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,11 +234,19 @@ def test_no_process_is_left_when_the_verifier_is_killed(number: signal.Signals) 
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        wait_until(lambda: len([line for line in processes() if "inside" in line]) >= 7)  # two boxes, a judge, children
-        process.send_signal(number)
-        process.wait(20)
-        # What never came to run a program may be left, and goes when a verifier starts next.
-        wait_until(lambda: end_orphans() is not None and processes() == set())
+        with namespaces() as found:
+
+            def running() -> bool:
+                """A script and its three children, a module with three of its own, and the judge; each box's first."""
+                found.add_below(process.pid)
+                return len(found.inhabitants()) >= 3 + 4 + 4 + 1
+
+            wait_until(running)
+            assert len(found) == 3
+            process.send_signal(number)
+            process.wait(20)
+            # What never came to run a program may be left, and goes when a verifier starts next.
+            wait_until(lambda: end_orphans() is not None and found.inhabitants() == set())
     finally:
         process.kill()
         process.wait()
@@ -352,7 +362,6 @@ def test_the_same_verdicts_from_threads_processes_and_an_event_loop() -> None:
         return [there, await asyncio.to_thread(call, verifier)]
 
     assert asyncio.run(inside_a_loop()) == [DUE] * 2
-    assert processes() == set()
 
 
 def test_it_can_be_pickled_and_then_proves_isolation_again() -> None:

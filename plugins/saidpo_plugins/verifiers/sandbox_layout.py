@@ -2,7 +2,7 @@
 
 Three ways to run, by what this process is allowed:
 
-- ``root`` (with CAP_SYS_ADMIN): bubblewrap as root, and inside the process becomes a user of its own for each sandbox
+- ``root`` (with CAP_SYS_ADMIN): bubblewrap as root, and inside a process becomes a user of its own for each sandbox
   before a program starts (the kernel's limit on processes counts by user, and never holds for root);
 - ``dropped`` (root of a container, without CAP_SYS_ADMIN): the same user is taken on before bubblewrap starts, which
   then makes a user namespace;
@@ -71,7 +71,7 @@ class Layout:
         """The command line up to the arguments of the module inside."""
         return [
             self.bubblewrap,
-            *("--die-with-parent", "--new-session"),
+            *("--die-with-parent", "--new-session", "--as-pid-1"),
             *("--unshare-ipc", "--unshare-net", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"),
             *("--hostname", "sandbox"),
             *(("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID") if self.drops_user else ()),

@@ -5,6 +5,7 @@ bubblewrap has done the rest: namespaces, mounts, no new privileges, the seccomp
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # without the package around it, which imports enum
 import os
 import resource
 import sys
@@ -20,6 +21,7 @@ def confine(arguments: list[str]) -> None:
     a file, processes.
     """
     gate, uid, seconds, memory, file_size, processes = map(int, arguments)
+    _leave_first_process_behind()
     if uid:  # the mapped user of a user namespace has nothing to give up
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -41,6 +43,25 @@ def confine(arguments: list[str]) -> None:
     if not os.read(gate, 1):  # whoever should hold it has ended
         os._exit(1)
     os.close(gate)
+
+
+def _leave_first_process_behind() -> None:
+    """Go on in a child. The first process of the namespace reaps what ends in there, and ends as the child does.
+
+    bubblewrap's own first process would end a moment after bubblewrap, for the machine's init to reap, which not every
+    container has; this one bubblewrap waits for. It is also the one that the kernel kills if saidpo is killed, which
+    it would forget of a process that becomes another user.
+    """
+    child = os.fork()
+    if child == 0:
+        return
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # by default, what is sent from inside does nothing to it
+    os.closerange(0, 256)  # that a stream is at its end is for the child to decide
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
 
 
 def source_of(descriptor: int) -> str:
