@@ -57,10 +57,11 @@ def block(page: Path, title: str) -> Block:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The commands of a block, one a line (and between ``&&``), without comments."""
+    """The commands of a block, one a line (and between ``&&``), without comments and without where output goes."""
     lines = block.text.replace("\\\n", " ").splitlines()
     words = [shlex.split(part, comments=True) for line in lines for part in line.split(" && ")]
-    return [command for command in words if command]
+    ends = [next((i for i, word in enumerate(command) if word in (">", ">>", "|")), None) for command in words]
+    return [command[:end] for command, end in zip(words, ends, strict=True) if command]
 
 
 def patched(text: str, diff: Block) -> str:

@@ -28,7 +28,9 @@ FIRST_PLUGIN = DOCS / "first-plugin.md"
 @pytest.mark.parametrize("item", [item for item in PYTHON if item not in PLUGINS], ids=str)
 def test_a_block_of_python_runs(item: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(item.text, str(item), "exec"), {"__name__": "page"})
+    exec(
+        compile(item.text, str(item), "exec"), {"__name__": "page", "pytest": pytest}
+    )  # pieces of test files among them
 
 
 @pytest.mark.parametrize("item", PLUGINS, ids=str)

@@ -20,6 +20,7 @@ from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.registry import load_registry
 from saidpo_core.settings import Settings
+from tests.docs.conftest import HYPERPLANES, Install
 from tests.docs.pages import BESIDES, DOCS, PAGES, Block, blocks, commands
 
 BASH = [item for page in PAGES for item in blocks(page, "bash")]
@@ -83,7 +84,8 @@ def test_a_block_of_commands_can_be_given(item: Block) -> None:
 
 
 @pytest.mark.parametrize("page", BESIDES, ids=lambda page: page.name)
-def test_the_commands_of_readme_and_contributing_can_be_given(page: Path) -> None:
+def test_the_commands_of_readme_and_contributing_can_be_given(page: Path, install: Install) -> None:
+    install("saidpo-areas", "saidpo_areas", HYPERPLANES.text.replace('name="hyperplanes"', 'name="areas"'))  # theirs
     for item in blocks(page, ""):  # unlabelled, as these two are; other lines are output or trees of files
         lines = [line.removeprefix("$ ") for line in item.text.splitlines()]
         text = "\n".join(line for line in lines if re.match("saidpo( |$)", line))
