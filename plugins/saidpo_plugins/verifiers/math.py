@@ -147,6 +147,7 @@ class MathVerifier:
 
 def _gold(answer: str) -> str:
     """The gold answer itself, if it comes as a worked solution (GSM8K: ``... #### 72``)."""
+    answer = writable(answer)
     found, final = marked(answer)
     return final or "" if found else answer.strip()
 
