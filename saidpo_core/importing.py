@@ -232,7 +232,8 @@ class Guard:
 
     def _start_again(self, distribution: str) -> None:
         """The same command from its beginning without ``distribution``. Nothing was read or printed yet."""
-        signal.setitimer(signal.ITIMER_REAL, 0)  # it would ring in the new program
+        signal.setitimer(signal.ITIMER_REAL, 0)  # it would ring in the new program, and end it
+        time.sleep(0.05)  # nor may one that rings just now still be on its way
         self._stdout_back()
         self._chdir_back()
         stuck = ",".join([*stuck_distributions(), distribution])

@@ -20,6 +20,7 @@ RUNS = (
 
 
 @pytest.mark.parametrize("chosen", RUNS, ids=[run["pair-builder"] for run in RUNS])
+@pytest.mark.slow
 def test_what_flags_choose_is_recorded_and_makes_the_pairs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str]
 ) -> None:

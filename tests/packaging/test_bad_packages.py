@@ -237,6 +237,7 @@ def test_a_promise_broken_before_any_policy_is_asked(fresh: Fresh, tmp_path: Pat
     judge(EARLY, run_all(fresh, tmp_path, list(EARLY)))
 
 
+@pytest.mark.slow
 def test_a_promise_broken_in_a_round(fresh: Fresh, tmp_path: Path) -> None:
     judge(IN_A_ROUND, run_all(fresh, tmp_path, list(IN_A_ROUND)))
 
@@ -279,6 +280,7 @@ def saidpo_samplers():
 """
 
 
+@pytest.mark.slow
 def test_a_failure_in_round_2_keeps_what_was_finished_and_a_corrected_package_goes_on(
     fresh: Fresh, tmp_path: Path
 ) -> None:

@@ -11,7 +11,18 @@ from saidpo_core.hookspecs import KINDS
 from saidpo_core.registry import Offer, Registry, load_registry
 
 REGISTRY = load_registry()
-LONG = {"arithmetic", "reasoning-gym", "sentence-transformers", "transformers", "code", "math"}
+LONG = {
+    "llm",
+    "scripted",
+    "hdbscan",
+    "kmeans",
+    "arithmetic",
+    "reasoning-gym",
+    "sentence-transformers",
+    "transformers",
+    "code",
+    "math",
+}
 """Take seconds, as every trainer does: a policy is loaded, trained or asked, or a pool is made, again and again."""
 
 
