@@ -12,17 +12,9 @@ from saidpo_core.registry import Offer, Registry, load_registry
 
 REGISTRY = load_registry()
 LONG = {
-    "llm",
-    "scripted",
-    "hdbscan",
-    "kmeans",
-    "arithmetic",
-    "reasoning-gym",
-    "sentence-transformers",
+    "arithmetic", "code", "hdbscan", "kmeans", "llm", "math", "reasoning-gym", "scripted", "sentence-transformers",
     "transformers",
-    "code",
-    "math",
-}
+}  # fmt: skip
 """Take seconds, as every trainer does: a policy is loaded, trained or asked, or a pool is made, again and again."""
 
 
