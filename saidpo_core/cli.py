@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 import click
 
 import saidpo_core
+from saidpo_core import importing
 from saidpo_core.cli_options import RunCommand, VerifyCommand, explain_unknown, options_from, settings_from
-from saidpo_core.errors import SaidpoError
+from saidpo_core.completion import COMMANDS, Kind, KindAndName
+from saidpo_core.errors import PluginError, SaidpoError
+from saidpo_core.listing import as_rows, print_table, say_broken_briefly
 from saidpo_core.registry import Registry, load_registry
 
 
@@ -19,6 +23,7 @@ class DefaultsToRun(click.Group):
     """``saidpo --rounds 2`` means ``saidpo run --rounds 2``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[COMMANDS] = () if args else self.list_commands(ctx)  # for a shell that completes the first word
         if not args or (args[0].startswith("-") and args[0] != "--version"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -32,8 +37,8 @@ def cli() -> None:
 
 @cli.command(
     cls=RunCommand,
-    epilog="Other commands: saidpo plugins, saidpo compare (each with --help). Exit codes: 0 done, 1 the run failed, "
-    "2 wrong usage, 3 nothing to do.",
+    epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
+    "saidpo plugins, check, new-plugin, compare, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
@@ -51,6 +56,8 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
 
     settings = settings_from(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
+    if not quiet:
+        say_broken_briefly(registry)
     screen = make_screen(quiet)
     with screen:
         screen.begin(settings, path)
@@ -59,16 +66,23 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
 
 
 @cli.command()
+@click.argument("component", required=False, metavar="[KIND/NAME]", type=KindAndName())
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def plugins(as_json: bool) -> None:
-    """List every component: kind, name, owner, summary; and the plug-ins that could not be loaded."""
-    from saidpo_core.listing import as_rows, print_table
+def plugins(component: str | None, as_json: bool) -> None:
+    """List every component: kind, name, owner, summary; and the plug-ins that could not be loaded.
+
+    With KIND/NAME, such as clusterer/kmeans: that one, with its options, its source and what it says of itself.
+    """
+    import json
+
+    from saidpo_core.description import as_tree, find_offer, print_offer
 
     registry = load_registry()
+    offer = find_offer(registry, component) if component else None
     if as_json:
-        import json
-
-        click.echo(json.dumps(as_rows(registry), indent=1))
+        click.echo(json.dumps(as_tree(offer) if offer else as_rows(registry), indent=1))
+    elif offer:
+        print_offer(offer)
     else:
         print_table(registry)
 
@@ -113,26 +127,87 @@ def verify(registry: Registry, /, source: str, target: str, **flags: Any) -> Non
     verify_file(offer, options, source, target)
 
 
+@cli.command()
+@click.argument("names", nargs=-1, type=KindAndName())
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("-v", "--verbose", is_flag=True, help="name every check, not only those that fail")
+def check(names: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+    """Check that components keep the promises of their kind: all that is installed, or those of NAMES.
+
+    A name is a package (saidpo-spectral), a kind (clusterer) or a component (clusterer/kmeans).
+    """
+    from saidpo_core.check_command import check_components
+
+    check_components(load_registry(), names, as_json=as_json, verbose=verbose)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what completes commands, flags and component names in your shell.
+
+    For bash, once for all: saidpo completion bash >> ~/.bashrc
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "saidpo", "_SAIDPO_COMPLETE").source())
+
+
+@cli.command()
+@click.argument("name")
+@click.option(
+    "--kind", required=True, metavar="KIND", type=Kind(), help="clusterer, sampler, ... as saidpo plugins lists them"
+)
+@click.option(
+    "--dir",
+    "where",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="where to put it  [default: .]",
+)
+def new_plugin(name: str, kind: str, where: Path) -> None:
+    """Write a package NAME, such as saidpo-areas, with a component of one kind that works and one idea to change."""
+    from saidpo_core.new_plugin import tell, write_package
+
+    folder = write_package(load_registry(), name, kind, where)
+    tell(folder, name, kind)
+
+
 def main() -> None:
     """Entry point: errors of users and of the run become one message and an exit code, never a traceback."""
     # Idle threads that spin steal the core from the others; must be set before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    importing.may_restart = True
     try:
         code = cli.main(prog_name="saidpo", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.NoSuchOption as error:
-        _fail(explain_unknown(error, load_registry()), 2)
+        _fail(explain_unknown(error), 2)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except SaidpoError as error:
-        _fail(str(error), error.exit_code)
+        _fail(f"{error}{_where(error)}", error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; the same command goes on where this one stopped", 130)
     except Exception as error:
         if os.environ.get("SAIDPO_DEBUG"):
             raise
         _fail(f"unexpected {type(error).__name__}: {error} (SAIDPO_DEBUG=1 shows where; please report it)", 1)
+
+
+def _where(error: SaidpoError) -> str:
+    """For the author of a plug-in: the traceback of its own error, or how to see it."""
+    if not isinstance(error, PluginError) or error.__cause__ is None:
+        return ""
+    if not os.environ.get("SAIDPO_DEBUG"):
+        return " (SAIDPO_DEBUG=1 shows where)"
+    traceback.print_exception(error.__cause__)
+    return ""
 
 
 def _fail(message: str, code: int) -> None:

@@ -13,27 +13,12 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from saidpo_core.completion import COMMANDS, ComponentName
 from saidpo_core.hookspecs import KINDS
-from saidpo_core.options import OptionSpec, build_options, nearest, specs_of
+from saidpo_core.listing import say_broken
+from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
 from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
-
-
-class ComponentName(click.ParamType[str]):
-    """The name of a component; completes in shells that were set up for it."""
-
-    name = "name"
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        offers = load_registry().of_kind(self.kind)
-        return [
-            CompletionItem(o.component.name, help=o.component.summary)
-            for o in offers
-            if o.component.name.startswith(incomplete)
-        ]
 
 
 def own_options() -> list[click.Option]:
@@ -46,8 +31,7 @@ def kind_options(registry: Registry, kinds: Iterable[str] = KINDS) -> list[click
     options = []
     for kind in kinds:
         default = next((offer.component.name for offer in registry.of_kind(kind) if offer.default), "?")
-        names = ", ".join(offer.component.name for offer in registry.of_kind(kind))
-        help = f"{names}  [default: {default}]"
+        help = f"{', '.join(registry.names(kind))}  [default: {default}]"
         options.append(
             click.Option([f"--{kind}", _parameter(kind)], type=ComponentName(kind), metavar="NAME", help=help)
         )
@@ -72,15 +56,9 @@ def _key(parameter: str) -> str:
 
 
 def _flag(spec: OptionSpec, flag: str, kind: str, key: str) -> click.Option:
-    default = "" if spec.default in ("", None) else f"  [default: {_shown(spec.default)}]"
+    default = f"  [default: {shown(spec.default)}]" if shown(spec.default) else ""
     # Values stay text here: flags and TOML are checked in one place, saidpo_core.options.
     return click.Option([flag, _parameter(kind, key)], metavar=spec.type_text, help=spec.help + default)
-
-
-def _shown(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
-    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 class RunCommand(click.Command):
@@ -90,17 +68,29 @@ class RunCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.obj = load_registry()
-        self.add_component_flags(ctx.obj, args)
+        self.add_component_flags(ctx.obj, args, completing=ctx.resilient_parsing)
         return super().parse_args(ctx, args)
 
-    def add_component_flags(self, registry: Registry, args: Sequence[str]) -> None:
+    def add_component_flags(self, registry: Registry, args: Sequence[str], *, completing: bool) -> None:
         known = {param.name for param in self.params}
         chosen = _glance(args)
+        if completing:  # a name that is still being typed chooses nothing yet
+            names = {kind: [o.component.name for o in registry.of_kind(kind)] for kind in self.kinds}
+            chosen = {kind: name for kind, name in chosen.items() if name in names.get(kind, ())}
         flags = [*self.own_options(), *kind_options(registry, self.kinds)]
         for kind in self.kinds:
             offer = registry.find(kind, chosen[kind], f"--{kind}") if kind in chosen else registry.default(kind)
             flags += component_options(offer)
         self.params += [flag for flag in flags if flag.name not in known]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Its flags; and where ``run`` was not said, the other commands."""
+        commands = [CompletionItem(name) for name in ctx.meta[COMMANDS] if name.startswith(incomplete)]
+        return [*commands, *super().shell_complete(ctx, incomplete)]
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        say_broken(ctx.obj)
+        super().format_help(ctx, formatter)
 
     def own_options(self) -> list[click.Option]:
         return own_options()
@@ -148,8 +138,9 @@ def _glance(args: Sequence[str]) -> dict[str, str]:
     return {**from_file, **{kind: name for kind, name in given.items() if kind != "config"}}
 
 
-def explain_unknown(error: click.NoSuchOption, registry: Registry) -> str:
+def explain_unknown(error: click.NoSuchOption) -> str:
     """Why a flag is unknown: an option of another component, or a slip of the pen."""
+    registry = error.ctx.obj if error.ctx is not None and error.ctx.obj else load_registry()
     name = error.option_name.lstrip("-")
     if error.ctx is not None and error.ctx.info_name == "compare":
         own_names = [

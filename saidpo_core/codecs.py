@@ -43,14 +43,15 @@ def problem_from_json(row: Any) -> Problem:
     return Problem(**{**row, "tags": tuple(row["tags"])})
 
 
-def _response_to_json(response: Response) -> dict[str, Any]:
+def response_to_json(response: Response) -> dict[str, Any]:
     """Without ``seconds``: what is measured differs from run to run, and must not make equal runs look unequal."""
-    return {
+    row: dict[str, Any] = {
         "text": response.text,
         "token_ids": response.token_ids,
         "logprobs": response.logprobs,
         "finish_reason": response.finish_reason,
     }
+    return {**row, "widths": response.widths} if response.widths else row
 
 
 def _response_from_json(row: Any, seconds: float = 0.0) -> Response:
@@ -60,6 +61,7 @@ def _response_from_json(row: Any, seconds: float = 0.0) -> Response:
         logprobs=tuple(row["logprobs"]),
         finish_reason=row["finish_reason"],
         seconds=seconds,
+        widths=tuple(row.get("widths", ())),
     )
 
 
@@ -67,7 +69,7 @@ def attempts_to_json(attempts: Attempts) -> dict[str, Any]:
     return {
         "problem_id": attempts.problem_id,
         "prompt_ids": attempts.prompt_ids,
-        "responses": [_response_to_json(response) for response in attempts.responses],
+        "responses": [response_to_json(response) for response in attempts.responses],
         "verdicts": [[v.outcome, v.extracted, v.reason] for v in attempts.verdicts],
     }
 
@@ -89,8 +91,8 @@ def pair_to_json(pair: Pair) -> dict[str, Any]:
     return {
         "problem_id": pair.problem_id,
         "prompt_ids": pair.prompt_ids,
-        "chosen": _response_to_json(pair.chosen),
-        "rejected": _response_to_json(pair.rejected),
+        "chosen": response_to_json(pair.chosen),
+        "rejected": response_to_json(pair.rejected),
     }
 
 
@@ -130,7 +132,8 @@ def report_to_json(report: TrainingReport) -> dict[str, Any]:
 
 
 def report_from_json(row: Any) -> TrainingReport:
-    return TrainingReport(steps=row["steps"], metrics=row["metrics"], generated_tokens=row.get("generated_tokens", 0))
+    metrics = {key: float("nan") if value is None else value for key, value in row["metrics"].items()}
+    return TrainingReport(steps=row["steps"], metrics=metrics, generated_tokens=row.get("generated_tokens", 0))
 
 
 def none_if_nan(value: float) -> float | None:

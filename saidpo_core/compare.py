@@ -20,6 +20,7 @@ from typing import Any
 
 from saidpo_core.cli_options import settings_from
 from saidpo_core.errors import NothingToDo, SaidpoError, UsageError
+from saidpo_core.listing import say_broken_briefly
 from saidpo_core.registry import load_registry
 from saidpo_core.run_dir import disk_errors, write_atomically
 from saidpo_core.statistics import mean_and_sd, paired_difference
@@ -87,6 +88,7 @@ def _own_flags(arms: Sequence[str], arm_options: Sequence[str]) -> dict[str, lis
 def _check_arms(arms: Sequence[str], config: Path | None) -> None:
     """Names are checked before hours of work; the runs check the other flags themselves."""
     registry = load_registry()
+    say_broken_briefly(registry)
     settings_from(registry, config, {})
     for arm in arms:
         registry.find("sampler", arm, "--samplers")

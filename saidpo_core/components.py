@@ -76,6 +76,10 @@ class Component(Generic[T_co]):
     """Whether a built component can be pickled, and so be sent to another process. One that holds processes cannot."""
     order_matters: bool = False
     """Whether its results depend on the order of its input beyond coming in that order."""
+    needs: str = ""
+    """An optional package, by its import name, without which it cannot work; asked for before a run starts."""
+    extra: str = ""
+    """The extra of its distribution that brings that package."""
     trial: Callable[[Path], AbstractContextManager[Trial]] | None = None
     """How conformance checks can try it, if it cannot be tried as it is: called with an empty folder."""
 

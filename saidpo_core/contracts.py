@@ -16,7 +16,7 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from saidpo_core.errors import PluginError, SaidpoError, disk_errno
+from saidpo_core.errors import PluginError, SaidpoError, disk_errno, first_line, place_in
 from saidpo_core.records import (
     Attempts,
     Evaluation,
@@ -31,6 +31,7 @@ from saidpo_core.records import (
     Verdict,
 )
 from saidpo_core.registry import Offer
+from saidpo_core.values import is_count, is_ids, is_json, is_tags, is_text, shape_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,17 +39,25 @@ if TYPE_CHECKING:
 
 @contextmanager
 def blame(offer: Offer, method: str) -> Iterator[None]:
-    """Name the component and its owner in whatever goes wrong inside. The disk's errors are not the component's."""
+    """Name the component and its owner in whatever goes wrong inside. The disk's errors are not the component's.
+
+    A stranger's own ``SaidpoError`` stays one, with its name before it. Nor may a component end the run by exiting.
+    """
     try:
         yield
-    except SaidpoError:
+    except SaidpoError as error:
+        if not (offer.bundled or error.blamed):
+            error.args = (f"{offer}: {error}",)
+            error.blamed = True
         raise
-    except Exception as error:
-        if disk_errno(error) is not None:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, Exception) and disk_errno(error) is not None:
             raise
-        text = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
-        raise PluginError(f"{offer} failed in {method}: {reason}{_place(error, offer)}") from error
+        place = place_in(offer.owner.module, traceback.walk_tb(error.__traceback__))
+        where = f" ({place})" if place else ""
+        raise PluginError(f"{offer} failed in {method}: {first_line(error)}{where}") from error
 
 
 def require(condition: bool, offer: Offer, method: str, promise: str) -> None:
@@ -73,7 +82,11 @@ def check_problems(sets: Any, offer: Offer) -> None:
         require(condition, offer, "load", promise)
 
     must(isinstance(sets, ProblemSets), f"expected ProblemSets, got {type(sets).__name__}")
+    for name in ("problems", "held_out", "notes"):
+        value = getattr(sets, name)
+        must(isinstance(value, tuple), f"{name} must be a tuple, got {type(value).__name__}")
     must(bool(sets.problems), "the pool is empty")
+    must(all(map(is_text, sets.notes)), "notes must be texts")
     seen: set[str] = set()
     for problem in (*sets.problems, *sets.held_out):
         must(isinstance(problem, Problem), f"expected Problem objects, got {type(problem).__name__}")
@@ -83,9 +96,13 @@ def check_problems(sets: Any, offer: Offer) -> None:
         for name in ("id", "question", "answer"):
             value = getattr(problem, name)
             must(isinstance(value, str) and bool(value.strip()), f"problem {problem.id} has no {name}")
-            must(_writable(value), f"the {name} of problem {problem.id!r} holds characters that are not Unicode text")
-        must(isinstance(problem.tags, tuple), f"problem {problem.id}: expected a tuple of tags, got {problem.tags!r}")
-        must(_is_json(problem.extra), f"problem {problem.id}: extra holds a value that JSON cannot hold")
+            must(is_text(value), f"the {name} of problem {problem.id!r} holds characters that are not Unicode text")
+        must(is_tags(problem.tags), f"problem {problem.id}: expected a tuple of tags, got {problem.tags!r:.80}")
+        for name in ("domain", "group"):
+            value = getattr(problem, name)
+            must(is_text(value), f"problem {problem.id}: {name} must be a text, got {value!r:.80}")
+        good = isinstance(problem.extra, Mapping) and is_json(problem.extra)
+        must(good, f"problem {problem.id}: extra must be a mapping of what JSON can hold")
     questions = {problem.question for problem in sets.problems}
     for problem in sets.held_out:
         must(problem.question not in questions, f"the held-out problem {problem.id} is in the pool too")
@@ -94,8 +111,7 @@ def check_problems(sets: Any, offer: Offer) -> None:
 def check_tags(tags: Any, n: int, offer: Offer) -> None:
     _require_length(tags, n, offer, "tag", "tuples of tags")
     for item in tags:
-        good = isinstance(item, tuple) and all(isinstance(tag, str) and _writable(tag) for tag in item)
-        require(good, offer, "tag", f"expected a tuple of strings, got {item!r:.80}")
+        require(is_tags(item), offer, "tag", f"expected a tuple of strings, got {item!r:.80}")
 
 
 def check_embeddings(vectors: NDArray[Any], n: int, offer: Offer) -> None:
@@ -103,7 +119,7 @@ def check_embeddings(vectors: NDArray[Any], n: int, offer: Offer) -> None:
 
     shape = getattr(vectors, "shape", None)
     good = shape is not None and len(shape) == 2 and shape[0] == n and shape[1] > 0
-    require(good, offer, "embed", f"expected shape [{n}, d], got {_shape(shape)}")
+    require(good, offer, "embed", f"expected shape [{n}, d], got {shape_text(shape)}")
     require(bool(np.isfinite(vectors).all()), offer, "embed", "a vector is not finite")
 
 
@@ -111,7 +127,7 @@ def check_labels(labels: NDArray[Any], n: int, offer: Offer) -> None:
     import numpy as np
 
     shape = getattr(labels, "shape", None)
-    require(shape == (n,), offer, "cluster", f"expected labels of shape [{n}], got {_shape(shape)}")
+    require(shape == (n,), offer, "cluster", f"expected labels of shape [{n}], got {shape_text(shape)}")
     require(np.issubdtype(labels.dtype, np.integer), offer, "cluster", f"expected whole numbers, got {labels.dtype}")
     used = np.unique(labels)
     compact = used.size == 0 or (used[0] == 0 and used[-1] == used.size - 1)
@@ -122,7 +138,7 @@ def check_weights(weights: NDArray[Any], n: int, offer: Offer) -> None:
     import numpy as np
 
     shape = getattr(weights, "shape", None)
-    require(shape == (n,), offer, "weights", f"expected weights of shape [{n}], got {_shape(shape)}")
+    require(shape == (n,), offer, "weights", f"expected weights of shape [{n}], got {shape_text(shape)}")
     require(not bool(np.isnan(weights).any()), offer, "weights", "a weight is NaN")
     require(bool(np.isfinite(weights).all()), offer, "weights", "a weight is not finite")
     good = bool((weights >= 0).all()) and bool((weights > 0).any())
@@ -134,7 +150,7 @@ def check_keys(keys: NDArray[Any], n: int, offer: Offer) -> None:
 
     shape = getattr(keys, "shape", None)
     good = shape is not None and len(shape) == 2 and shape[0] == n and shape[1] > 0
-    require(good, offer, "keys", f"expected keys of shape [{n}, m], got {_shape(shape)}")
+    require(good, offer, "keys", f"expected keys of shape [{n}, m], got {shape_text(shape)}")
     require(not bool(np.isnan(keys).any()), offer, "keys", "a key is NaN")
 
 
@@ -143,39 +159,46 @@ def check_generations(generations: Any, requests: Sequence[Request], offer: Offe
     for generation, request in zip(generations, requests, strict=True):
         where, method = f"problem {request.problem.id}", "generate"
         require(isinstance(generation, Generation), offer, method, f"{where}: expected a Generation")
-        count = len(generation.responses)
-        good = isinstance(generation.responses, tuple) and count == len(request.seeds)
-        require(good, offer, method, f"{where}: expected a tuple of {len(request.seeds)} responses, got {count}")
-        require(_is_ids(generation.prompt_ids), offer, method, f"{where}: prompt_ids must be a tuple of token ids")
+        good = isinstance(generation.responses, tuple)
+        require(good, offer, method, f"{where}: responses must be a tuple, got {type(generation.responses).__name__}")
+        count, due = len(generation.responses), len(request.seeds)
+        require(count == due, offer, method, f"{where}: expected {due} responses, got {count}")
+        require(is_ids(generation.prompt_ids), offer, method, f"{where}: prompt_ids must be a tuple of token ids")
         require(bool(generation.prompt_ids), offer, method, f"{where}: the prompt has no tokens")
         for response in generation.responses:
-            _check_response(response, where, offer)
+            flaw = _flaw_of(response)
+            require(not flaw, offer, method, f"{where}: {flaw}")
 
 
-def _check_response(response: Any, where: str, offer: Offer) -> None:
-    def must(condition: bool, promise: str) -> None:
-        require(condition, offer, "generate", f"{where}: {promise}")
-
-    must(isinstance(response, Response), f"expected Response objects, got {type(response).__name__}")
-    must(isinstance(response.text, str) and _writable(response.text), "the text of a response is not Unicode text")
-    must(_is_ids(response.token_ids), "token_ids must be a tuple of token ids")
-    must(bool(response.token_ids), "a response without a token")
-    same = isinstance(response.logprobs, tuple) and len(response.token_ids) == len(response.logprobs)
-    must(same, "token ids and log-probabilities differ in length")
-    good = all(isinstance(value, float) and value <= 1e-3 for value in response.logprobs)
-    must(good, "log-probabilities must be floats, not above 0, not NaN")
-    must(response.finish_reason in ("stop", "length"), f"unknown finish_reason {response.finish_reason!r}")
-    good = isinstance(response.seconds, int | float) and response.seconds >= 0
-    must(good, f"seconds must be a number, not negative, got {response.seconds!r}")
+def _flaw_of(response: Any) -> str:
+    """What is wrong with a response, whoever made it; empty if nothing is."""
+    if not isinstance(response, Response):
+        return f"expected Response objects, got {type(response).__name__}"
+    if not is_text(response.text):
+        return "the text of a response is not Unicode text"
+    if not is_ids(response.token_ids) or not response.token_ids:
+        return "token_ids must be a tuple of token ids, not an empty one"
+    if not isinstance(response.logprobs, tuple) or len(response.token_ids) != len(response.logprobs):
+        return "token ids and log-probabilities differ in length"
+    if not all(isinstance(value, float) and value <= 1e-3 for value in response.logprobs):
+        return "log-probabilities must be floats, not above 0, not NaN"
+    if not isinstance(response.finish_reason, str) or response.finish_reason not in ("stop", "length"):
+        return f"unknown finish_reason {response.finish_reason!r:.80}"
+    if not isinstance(response.seconds, int | float) or not response.seconds >= 0:
+        return f"seconds must be a number, not negative, got {response.seconds!r:.80}"
+    widths = response.widths
+    if not is_ids(widths) or (widths and (len(widths), sum(widths)) != (len(response.token_ids), len(response.text))):
+        return "widths must share the text among the tokens"
+    return ""
 
 
 def check_verdicts(verdicts: Any, n: int, offer: Offer) -> None:
     _require_length(verdicts, n, offer, "verify", "verdicts")
     for verdict in verdicts:
         require(isinstance(verdict, Verdict), offer, "verify", f"expected a Verdict, got {type(verdict).__name__}")
-        good = verdict.outcome in ("right", "wrong", "unverifiable")
-        require(good, offer, "verify", f"expected right, wrong or unverifiable, got {verdict.outcome!r}")
-        good = isinstance(verdict.reason, str) and isinstance(verdict.extracted, str | None)
+        good = isinstance(verdict.outcome, str) and verdict.outcome in ("right", "wrong", "unverifiable")
+        require(good, offer, "verify", f"expected right, wrong or unverifiable, got {verdict.outcome!r:.80}")
+        good = is_text(verdict.reason) and (verdict.extracted is None or is_text(verdict.extracted))
         require(good, offer, "verify", "reason must be a text, extracted a text or None")
 
 
@@ -188,7 +211,9 @@ def check_pairs(pairs: Any, attempts: Attempts, offer: Offer) -> None:
     must(isinstance(pairs, Sequence), f"expected a list of pairs, got {type(pairs).__name__}")
     for pair in pairs:
         must(isinstance(pair, Pair), f"expected Pair objects, got {type(pair).__name__}")
-        must(pair.problem_id == attempts.problem_id, "a pair of another problem")
+        good = isinstance(pair.problem_id, str) and pair.problem_id == attempts.problem_id
+        must(good, "a pair of another problem")
+        must(is_ids(pair.prompt_ids), "prompt_ids must be a tuple of token ids")
         own = len(attempts.prompt_ids)
         must(pair.prompt_ids[:own] == attempts.prompt_ids, "the prompt of a pair is not that of its problem")
         shared = pair.prompt_ids[own:]
@@ -198,12 +223,18 @@ def check_pairs(pairs: Any, attempts: Attempts, offer: Offer) -> None:
 
 def _came_of(responses: Sequence[Response], part: Any, shared: tuple[int, ...]) -> bool:
     """Whether ``part`` is one of ``responses``, or what one of them holds after the tokens ``shared``."""
-    if not isinstance(part, Response) or not part.token_ids:
+    if _flaw_of(part):
         return False
     if not shared:
         return part in responses
     cut = len(shared)
-    return any(r.token_ids == shared + part.token_ids and r.logprobs[cut:] == part.logprobs for r in responses)
+    return any(
+        r.token_ids == shared + part.token_ids
+        and r.logprobs[cut:] == part.logprobs
+        and r.finish_reason == part.finish_reason
+        and r.text.endswith(part.text)
+        for r in responses
+    )
 
 
 def check_training(report: Any, out: Path, offer: Offer) -> None:
@@ -213,12 +244,12 @@ def check_training(report: Any, out: Path, offer: Offer) -> None:
         require(condition, offer, "train", promise)
 
     must(isinstance(report, TrainingReport), f"expected a TrainingReport, got {type(report).__name__}")
-    must(isinstance(report.steps, int) and report.steps >= 0, f"steps must be a whole number, got {report.steps!r}")
+    must(is_count(report.steps), f"steps must be a whole number, got {report.steps!r:.40}")
     must(isinstance(report.metrics, Mapping), "metrics must be a mapping of names to numbers")
     for name, value in report.metrics.items():
-        must(isinstance(name, str) and isinstance(value, Real), f"the metric {name!r} is not a number: {value!r:.40}")
+        must(is_text(name) and isinstance(value, Real), f"the metric {name!r} is not a number: {value!r:.40}")
     tokens = report.generated_tokens
-    must(isinstance(tokens, int) and tokens >= 0, f"generated_tokens must be a whole number, got {tokens!r}")
+    must(is_count(tokens), f"generated_tokens must be a whole number, got {tokens!r:.40}")
     for name in ("config.json", "tokenizer_config.json"):
         must((out / name).is_file(), f"the new policy has no {name}")
     must(any(out.glob("*.safetensors")), "the new policy has no *.safetensors weights")
@@ -233,13 +264,18 @@ def check_evaluation(evaluation: Any, held_out: Sequence[Problem], offer: Offer)
     must(isinstance(evaluation, Evaluation), f"expected an Evaluation, got {type(evaluation).__name__}")
     for name in ("accuracy_balanced", "accuracy_pool"):
         value = getattr(evaluation, name)
-        must(isinstance(value, Real), f"{name} is not a number: {value!r:.40}")
+        must(isinstance(value, float | int), f"{name} is not a number: {value!r:.40}")
         must(math.isnan(value) or -1e-9 <= value <= 1 + 1e-9, f"{name} must be in [0, 1], got {value!r}")
+    for name in ("unverifiable", "truncated"):
+        value = getattr(evaluation, name)
+        must(is_count(value), f"{name} must be a whole number, got {value!r:.40}")
+    must(isinstance(evaluation.groups, Mapping), "groups must be a mapping of names to GroupScores")
     totals = Counter(problem.group or problem.domain for problem in held_out)
     must(set(evaluation.groups) == set(totals), "groups must be those of the held-out problems")
     for name, score in evaluation.groups.items():
         must(isinstance(score, GroupScore), f"group {name}: expected a GroupScore")
-        must(0 <= score.right <= score.total, f"group {name}: {score.right} right of {score.total}")
+        must(is_count(score.right) and is_count(score.total), f"group {name}: right and total must be whole numbers")
+        must(score.right <= score.total, f"group {name}: {score.right} right of {score.total}")
         must(score.total == totals[name], f"group {name}: expected {totals[name]} problems, got {score.total}")
 
 
@@ -251,41 +287,3 @@ def _require_length(value: Any, n: int, offer: Offer, method: str, what: str) ->
 
 def _broken(offer: Offer, method: str, promise: str) -> NoReturn:
     raise PluginError(f"{offer} broke its promise in {method}: {promise}")
-
-
-def _place(error: Exception, offer: Offer) -> str:
-    """`` (FILE:LINE)`` of the innermost frame in the owner's package, for its author."""
-    package = offer.owner.module.partition(":")[0].partition(".")[0]
-    place = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        if str(frame.f_globals.get("__name__")).partition(".")[0] == package:
-            place = f" ({Path(frame.f_code.co_filename).name}:{line})"
-    return place
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "none" if shape is None else f"[{', '.join(map(str, shape))}]"
-
-
-def _is_ids(value: Any) -> bool:
-    return isinstance(value, tuple) and all(type(item) is int and item >= 0 for item in value)
-
-
-def _writable(text: str) -> bool:
-    """Whether it can be written as UTF-8; lone surrogates cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-_JSON_SCALARS: tuple[type, ...] = (str, int, float, bool, type(None))
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _writable(key) and _is_json(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_json, value))
-    return isinstance(value, _JSON_SCALARS) and (not isinstance(value, str) or _writable(value))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
@@ -13,6 +16,8 @@ class SaidpoError(Exception):
     """The run cannot go on; ``saidpo`` prints the message and exits with ``exit_code``."""
 
     exit_code = 1
+    blamed = False
+    """Whether the message names the component that it came from."""
 
 
 class UsageError(SaidpoError):
@@ -24,6 +29,8 @@ class UsageError(SaidpoError):
 class PluginError(SaidpoError):
     """A component raised, or broke its promise; the message names it, its distribution and version."""
 
+    blamed = True
+
 
 class NothingToDo(SaidpoError):
     """The same command had already run to its end, so nothing ran now."""
@@ -34,8 +41,8 @@ class NothingToDo(SaidpoError):
 class MissingExtra(UsageError):
     """A component needs a package that is not installed."""
 
-    def __init__(self, component: str, package: str, extra: str) -> None:
-        super().__init__(f"{component} needs the package {package}: pip install 'saidpo[{extra}]'")
+    def __init__(self, component: str, package: str, extra: str, distribution: str = "saidpo") -> None:
+        super().__init__(f"{component} needs the package {package}: pip install '{distribution}[{extra}]'")
 
 
 def disk_errno(error: Exception) -> int | None:
@@ -43,3 +50,19 @@ def disk_errno(error: Exception) -> int | None:
     if isinstance(error, OSError) and error.errno in (*DISK_FULL, *UNWRITABLE):
         return error.errno
     return next((number for number in DISK_FULL if os.strerror(number) in str(error)), None)
+
+
+def first_line(error: BaseException) -> str:
+    """Its type and the first line of what it says."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def place_in(module: str, frames: Iterable[tuple[FrameType, int]]) -> str:
+    """``FILE:LINE`` of the innermost of ``frames`` (outermost first) in the package of ``module``, for its author."""
+    package = module.partition(":")[0].partition(".")[0]
+    place = ""
+    for frame, line in frames:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == package:
+            place = f"{Path(frame.f_code.co_filename).name}:{line}"
+    return place

@@ -54,7 +54,7 @@ class Observers:
         for impl in getattr(self._manager.hook, hook).get_hookimpls():
             try:
                 impl.function(**{name: arguments[name] for name in impl.argnames})
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if impl.plugin_name not in self._blamed:
                     self._blamed.add(impl.plugin_name)
                     message = f"saidpo: observer {impl.plugin_name} failed in {hook} and is ignored there: {error!r}"

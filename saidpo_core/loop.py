@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -185,20 +184,20 @@ class Loop:
         def read(folder: Path) -> tuple[Path, TrainingReport]:
             return folder / "model", codecs.report_from_json(codecs.read_json(folder / "report.json"))
 
-        return self.run_dir.keep(
-            t, "05-train", make, read, unit="steps", describe=lambda made: {"steps": made[1].steps, **made[1].metrics}
-        )
+        return self.run_dir.keep(t, "05-train", make, read, unit="steps", describe=_describe_training)
 
     def evaluate(self, t: int, policy: Path) -> Evaluation:
         offer = self.parts.offer("evaluator")
 
         def make(folder: Path, progress: Progress) -> None:
             held_out, shares = self.knowledge.sets.held_out, MappingProxyType(self.knowledge.group_shares)
-            with self.run_dir.clock("evaluate"), ExitStack() as stack:
-                with blame(self.parts.offer("generator"), "load"):
-                    engine = stack.enter_context(self.parts.generator.load(policy))
-                with blame(offer, "evaluate"), unchanged(offer, "evaluate", held_out):
-                    evaluation = self.parts.evaluator.evaluate(held_out, shares, engine, self.parts.verifier, progress)
+            with (
+                self.run_dir.clock("evaluate"),
+                self.parts.load(policy) as engine,
+                blame(offer, "evaluate"),
+                unchanged(offer, "evaluate", held_out),
+            ):
+                evaluation = self.parts.evaluator.evaluate(held_out, shares, engine, self.parts.verifier, progress)
             check_evaluation(evaluation, held_out, offer)
             codecs.write_json(folder / "evaluation.json", codecs.evaluation_to_json(evaluation))
 
@@ -229,6 +228,10 @@ def nothing_to_learn(explored: Sequence[Attempts], options: RunOptions) -> str:
 
 def _describe_attempts(attempts: Sequence[Attempts]) -> dict[str, Any]:
     return {"tokens": sum(item.tokens for item in attempts), **counts_of(attempts), **response_counts(attempts)}
+
+
+def _describe_training(made: tuple[Path, TrainingReport]) -> dict[str, Any]:
+    return {"steps": made[1].steps, **codecs.report_to_json(made[1])["metrics"]}
 
 
 def _describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:

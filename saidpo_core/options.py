@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from saidpo_core.errors import UsageError
+from saidpo_core.errors import UsageError, first_line
 
 _Scalar = int | float | str | bool | None
 
@@ -44,6 +44,15 @@ class OptionSpec:
     def type_text(self) -> str:
         return _type_text(self.type)
 
+    @property
+    def bounds_text(self) -> str:
+        """``1 to 10``, ``at least 1``, ``at most 10``, or nothing."""
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {self.high:g}"
+        return (
+            "" if self.low is self.high else f"at least {self.low:g}" if self.high is None else f"at most {self.high:g}"
+        )
+
     def parse(self, value: Any, where: str) -> Any:
         """``value`` (from a flag, always text, or from TOML) as this option's type; ``where`` is named in errors."""
         try:
@@ -67,6 +76,21 @@ def specs_of(options: type) -> list[OptionSpec]:
             OptionSpec(field.name, hints[field.name], default, meta.get("help", ""), meta.get("low"), meta.get("high"))
         )
     return specs
+
+
+def options_problem(options: Any) -> str:
+    """Why this cannot be the options of a component; empty if it can."""
+    if not (isinstance(options, type) and dataclasses.is_dataclass(options)):
+        return "must be a dataclass"
+    for field in dataclasses.fields(options):
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            return f"need a default for {field.name!r}; make it with saidpo_core.option"
+    try:
+        specs_of(options)
+        options()
+    except Exception as error:  # an annotation that names nothing, a default that the class itself refuses
+        return f"cannot be used: {first_line(error)}"
+    return ""
 
 
 def build_options(options: type, values: Mapping[str, Any], where: Mapping[str, str]) -> Any:
@@ -94,13 +118,22 @@ def plain(value: Any) -> Any:
     return value
 
 
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """`` Did you mean X?`` with the nearest of ``known``, or a list of them, or nothing."""
+def shown(default: Any) -> str:
+    """A default as one would type it; empty if there is nothing to type."""
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default is None else str(default)
+
+
+def nearest(name: str, known: typing.Iterable[str], *, listed: bool = True) -> str:
+    """`` Did you mean X?`` with the nearest of ``known``, or a list of them unless ``listed`` is off, or nothing."""
     known = list(known)
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     if close:
         return f" Did you mean {close[0]}?"
-    return f" Known: {', '.join(known)}." if known else ""
+    return f" Known: {', '.join(known)}." if known and listed else ""
 
 
 def _less(value: Any, bound: float) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from saidpo_core.components import (
     Clusterer,
     Difficulty,
     Embedder,
+    Engine,
     Evaluator,
     Generator,
     PairBuilder,
@@ -18,9 +22,9 @@ from saidpo_core.components import (
     Trainer,
     Verifier,
 )
-from saidpo_core.contracts import blame, check_verdicts, unchanged
+from saidpo_core.contracts import blame, check_generations, check_verdicts, require, unchanged
 from saidpo_core.options import build_options
-from saidpo_core.records import Problem, Verdict
+from saidpo_core.records import Generation, Problem, Request, Verdict
 from saidpo_core.registry import Offer, Registry
 from saidpo_core.settings import Settings
 
@@ -48,10 +52,40 @@ class Parts:
     def options(self, kind: str) -> Any:
         return self._settings.parts[kind].options
 
+    @contextmanager
+    def load(self, policy: Path) -> Iterator[Engine]:
+        """The policy, ready to be asked; what it answers is checked whoever asks."""
+        offer = self.offer("generator")
+        with ExitStack() as stack:
+            with blame(offer, "load"):
+                loaded = self.generator.load(policy)
+                good = isinstance(loaded, AbstractContextManager)
+                require(good, offer, "load", f"expected a context manager, got {type(loaded).__name__}")
+                engine = stack.enter_context(loaded)
+            yield CheckedEngine(engine, offer)
+            with blame(offer, "load"):
+                stack.close()
+
     def _build(self, kind: str) -> Any:
         chosen = self._settings.parts[kind]
+        chosen.offer.require_package()
         with blame(chosen.offer, "build"):
             return chosen.offer.component.build(chosen.options)
+
+
+class CheckedEngine:
+    """An engine whose generator is to blame for what it does; itself an ``Engine``."""
+
+    def __init__(self, engine: Engine, offer: Offer) -> None:
+        self._engine = engine
+        self._offer = offer
+
+    def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
+        problems = [request.problem for request in requests]
+        with blame(self._offer, "generate"), unchanged(self._offer, "generate", problems):
+            generations = self._engine.generate(requests, greedy=greedy)
+        check_generations(generations, requests, self._offer)
+        return generations
 
 
 class Verifiers:
@@ -63,11 +97,14 @@ class Verifiers:
         self._built: dict[str, tuple[Offer, Verifier]] = {}
 
     def prepare(self, domains: set[str]) -> None:
-        """Build the verifiers of ``domains`` and let each prove itself in this process."""
+        """Build the verifiers of ``domains`` and let each prove itself where the run will call it: in this process,
+        from the main thread (evaluation) and from another (rollouts, while the next ones are generated).
+        """
         for domain in sorted(domains):
             offer, verifier = self._for(domain)
-            with blame(offer, "self_test"):
+            with blame(offer, "self_test"), ThreadPoolExecutor(1) as thread:
                 verifier.self_test()
+                thread.submit(verifier.self_test).result()
 
     def self_test(self) -> None:
         """Nothing more to test: ``prepare`` has tested every verifier in use."""
@@ -86,12 +123,14 @@ class Verifiers:
         return [verdicts[i] for i in range(len(cases))]
 
     def close(self) -> None:
-        for _, verifier in self._built.values():
-            verifier.close()
+        for offer, verifier in self._built.values():
+            with blame(offer, "close"):
+                verifier.close()
 
     def _for(self, domain: str) -> tuple[Offer, Verifier]:
         offer = self._registry.verifier_for(domain, self._chosen.offer)
         if offer.qualified not in self._built:
+            offer.require_package()
             mine = offer == self._chosen.offer
             options = self._chosen.options if mine else build_options(offer.component.options, {}, {})
             with blame(offer, "build"):

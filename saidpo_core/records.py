@@ -68,6 +68,9 @@ class Response:
     """``length``: cut off at the token limit, so truncated."""
     seconds: float = 0.0
     """Generation time of this response, the batch's time shared by tokens."""
+    widths: tuple[int, ...] = ()
+    """Characters of ``text`` that each token adds, as long as ``token_ids``: where in the text a token ends, for
+    whoever cuts a response without its tokenizer. Empty if the generator cannot say."""
 
     @property
     def truncated(self) -> bool:

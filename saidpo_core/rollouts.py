@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from saidpo_core.codecs import attempts_from_json, attempts_to_json, read_lines, seconds_to_json
 from saidpo_core.components import Engine, Progress
-from saidpo_core.contracts import blame, check_generations, unchanged
 from saidpo_core.parts import Parts
 from saidpo_core.records import Attempts, Generation, Problem, Request, Response, Verdict
 from saidpo_core.run_dir import Clock, write_atomically
@@ -23,7 +23,10 @@ CHUNK = 64
 
 @dataclass
 class Rollouts:
-    """Asks one policy for K responses to problems, in a fixed order, and judges them."""
+    """Asks one policy for K responses to problems, in a fixed order, and judges them.
+
+    One chunk is judged and saved while the next one is generated, never more: that bounds what waits in memory.
+    """
 
     parts: Parts
     options: RunOptions
@@ -40,34 +43,50 @@ class Rollouts:
         is overshot by about one problem's tokens at most.
         """
         done: list[Attempts] = []
+        tokens = start = 0
         with ExitStack() as stack:
+            judge = stack.enter_context(ThreadPoolExecutor(1, "saidpo-verify"))
             engine: Engine | None = None
-            start = 0
+            waiting: tuple[Path, Future[None]] | None = None
+
+            def settle() -> None:
+                if waiting is not None:
+                    path, judged = waiting
+                    with self.clock("verify"):  # what of it generation did not hide
+                        judged.result()
+                    done.extend(read_chunk(path))
+                    progress(len(done), len(problems))
+
             while start < len(problems):
-                size = _next_size(done, limit)
+                size = _next_size(start, tokens, limit)
                 if size == 0:
                     break
-                batch = problems[start : start + size]
                 path = folder / f"attempts-{start:07}.jsonl"
-                if not path.exists():
-                    if engine is None:
-                        with self.clock("generate"), blame(self.parts.offer("generator"), "load"):
-                            engine = stack.enter_context(self.parts.generator.load(self.policy))
-                    write_attempts(path, self._attempt(engine, batch))
-                chunk = read_chunk(path)
-                done += chunk
-                start += len(chunk)
-                progress(start, len(problems))
+                if path.exists():
+                    chunk = read_chunk(path)
+                    done += chunk
+                    tokens += sum(attempts.tokens for attempts in chunk)
+                    start += len(chunk)
+                    continue
+                if engine is None:
+                    with self.clock("generate"):
+                        engine = stack.enter_context(self.parts.load(self.policy))
+                batch = problems[start : start + size]
+                generations = self._generate(engine, batch)
+                settle()
+                waiting = path, judge.submit(self._judge_and_save, batch, generations, path)
+                tokens += sum(len(response.token_ids) for item in generations for response in item.responses)
+                start += len(batch)
+            settle()
         return done
 
-    def _attempt(self, engine: Engine, problems: Sequence[Problem]) -> list[Attempts]:
-        offer = self.parts.offer("generator")
+    def _generate(self, engine: Engine, problems: Sequence[Problem]) -> list[Generation]:
         requests = tuple(Request(problem=problem, seeds=self._seeds(problem)) for problem in problems)
-        with self.clock("generate"), blame(offer, "generate"), unchanged(offer, "generate", problems):
-            generations = engine.generate(requests)
-        check_generations(generations, requests, offer)
-        with self.clock("verify"):
-            return self._judge(problems, generations)
+        with self.clock("generate"):
+            return engine.generate(requests)
+
+    def _judge_and_save(self, problems: Sequence[Problem], generations: Sequence[Generation], path: Path) -> None:
+        write_attempts(path, self._judge(problems, generations))
 
     def _seeds(self, problem: Problem) -> tuple[int, ...]:
         run = self.options
@@ -94,16 +113,15 @@ class Rollouts:
         return Verdict(outcome=outcome, extracted=verdict.extracted, reason="truncated")  # type: ignore[arg-type]
 
 
-def _next_size(done: Sequence[Attempts], limit: int) -> int:
-    """How many problems the next chunk may hold, by the tokens that a problem took so far; 0 at the limit."""
+def _next_size(done: int, tokens: int, limit: int) -> int:
+    """How many problems the next chunk may hold, by the tokens that those done took; 0 at the limit."""
     if not limit:
         return CHUNK
-    used = sum(attempts.tokens for attempts in done)
-    if used >= limit:
+    if tokens >= limit:
         return 0
     if not done:
         return 8
-    return max(1, min(CHUNK, int((limit - used) * len(done) / max(1, used))))
+    return max(1, min(CHUNK, int((limit - tokens) * done / max(1, tokens))))
 
 
 def write_attempts(path: Path, attempts: Sequence[Attempts]) -> None:

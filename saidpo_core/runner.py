@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ def start(settings: Settings, registry: Registry, path: Path, observers: Sequenc
         hub.add(observer, f"saidpo {saidpo_core.__version__} ({type(observer).__name__})")
     parts = Parts(settings, registry)
     model = locate_model(settings.run.model, settings.policy, [policy.name for policy in registry.policies])
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # the model is here; progress is ours to show
     with blame(parts.offer("generator"), "check"):
         parts.generator.check(model)
     with disk_errors(path), locked(path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from saidpo_core.errors import UsageError
+from saidpo_core.errors import PluginError, UsageError, first_line
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.options import build_options, nearest, option, plain, specs_of
 from saidpo_core.records import Policy
@@ -70,8 +70,7 @@ class Settings:
         tree: dict[str, Any] = plain(self.run)
         for kind, chosen in self.parts.items():
             offer = chosen.offer
-            name = offer.component.name if offer.bundled else offer.qualified
-            tree[kind] = {"name": name, **plain(chosen.options)}
+            tree[kind] = {"name": offer.name, **plain(chosen.options)}
         return tree
 
 
@@ -145,7 +144,12 @@ def _component_options(
             if name not in known:
                 mine = f"{offer.kind} {offer.component.name}"
                 raise UsageError(f"{where[key]}: {mine} has no option {name!r}.{nearest(name, known)}")
-    return build_options(offer.component.options, given, places)
+    try:
+        return build_options(offer.component.options, given, places)
+    except UsageError:
+        raise
+    except Exception as error:  # of the options' own __post_init__
+        raise PluginError(f"{offer} failed in its options: {first_line(error)}") from error
 
 
 def _refuse_unknown(values: Mapping[str, Any], where: Mapping[str, str]) -> None:

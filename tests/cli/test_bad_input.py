@@ -83,8 +83,11 @@ def test_the_pool_jsonl_without_a_path_says_which_option_it_needs(tmp_path: Path
         (["--sampler=stranger/uniform"], ["--sampler: unknown sampler 'stranger/uniform'", "uniform"]),
         (["--round=3"], ["unknown option --round. Did you mean --rounds?"]),
         (["--clusterer.kk=3"], ["unknown option --clusterer.kk. Did you mean --clusterer.k?"]),
-        (["--pool.path=mine.jsonl"], ["--pool.path is an option of --pool=jsonl, which was not chosen"]),
-        (["--clusterer=none", "--clusterer.k=3"], ["--clusterer.k is an option of --clusterer=kmeans, which was not"]),
+        (
+            ["--pool.path=mine.jsonl"],
+            ["--pool.path is an option of --pool=human-eval or --pool=jsonl, which was not chosen"],
+        ),
+        (["--clusterer=none", "--clusterer.k=3"], ["--clusterer.k is an option of --clusterer=kmeans or"]),
         (["--samples=1"], ["--samples: must be >= 2, got '1'"]),
         (["--rounds=0"], ["--rounds: must be >= 1, got '0'"]),
         (["--rounds=three"], ["--rounds: expected integer, got 'three'"]),

@@ -29,6 +29,7 @@ def rounds(folder: Path, arm: str, seed: int) -> list[dict[str, float]]:
     return rows
 
 
+@pytest.mark.slow
 def test_it_prints_a_table_and_a_tested_difference(
     compared: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -46,6 +47,7 @@ def test_it_prints_a_table_and_a_tested_difference(
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_table_is_that_of_the_runs(compared: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = compared
     result = json.loads((folder / "runs/compare/compare.json").read_text())
@@ -59,6 +61,7 @@ def test_the_table_is_that_of_the_runs(compared: tuple[Path, subprocess.Complete
     assert difference["mean"] == pytest.approx(means[0] - means[1])
 
 
+@pytest.mark.slow
 def test_arms_of_one_seed_share_their_first_probe_and_their_budgets(
     compared: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -80,6 +83,7 @@ def test_arms_of_one_seed_share_their_first_probe_and_their_budgets(
             assert row["explored"] == 64 or row["tokens"] >= limit
 
 
+@pytest.mark.slow
 def test_the_same_command_again_runs_nothing_and_says_so(
     compared: tuple[Path, subprocess.CompletedProcess[str]], saidpo: Saidpo
 ) -> None:

@@ -138,9 +138,10 @@ def test_a_broken_package_and_a_second_kmeans_disturb_no_run(tmp_path: Path, sai
     done = saidpo("--clusterer=kmeans", "--help", cwd=tmp_path, path=packages)
     assert done.returncode == 0
     assert "--clusterer.k " in done.stdout  # ours
+    assert ",good-neighbour/kmeans[default:kmeans]" in "".join(done.stdout.split())  # lines break at dashes too
     theirs = saidpo("--clusterer=good-neighbour/kmeans", "--help", cwd=tmp_path, path=packages)
     assert "--clusterer.k " not in theirs.stdout
     assert theirs.returncode == 0
     unknown = saidpo("--clusterer=hdbscn", cwd=tmp_path, path=packages)
     assert unknown.returncode == 2
-    assert "1 plug-in(s) could not be loaded: see saidpo plugins" in unknown.stderr
+    assert "(could not be loaded: broken-one 2.0; see saidpo plugins)" in unknown.stderr

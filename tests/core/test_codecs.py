@@ -38,6 +38,7 @@ def responses(draw: st.DrawFn) -> Response:
         token_ids=tuple(ids),
         logprobs=tuple(draw(st.lists(st.floats(max_value=0, allow_nan=False), min_size=len(ids), max_size=len(ids)))),
         finish_reason=draw(st.sampled_from(["stop", "length"])),
+        widths=tuple(draw(st.just([]) | st.lists(st.integers(0, 9), min_size=len(ids), max_size=len(ids)))),
     )
 
 
@@ -137,3 +138,9 @@ def test_training_reports(file: Path, metrics: dict[str, float], steps: int) -> 
     report = TrainingReport(steps=steps, metrics=metrics)
     codecs.write_json(file, codecs.report_to_json(report))
     assert codecs.report_from_json(codecs.read_json(file)) == report
+
+
+def test_a_metric_of_nothing_is_null_in_the_file_and_nan_again(tmp_path: Path) -> None:
+    codecs.write_json(tmp_path / "x.json", codecs.report_to_json(TrainingReport(steps=1, metrics={"kl": math.nan})))
+    assert json.loads((tmp_path / "x.json").read_text())["metrics"] == {"kl": None}
+    assert math.isnan(codecs.report_from_json(codecs.read_json(tmp_path / "x.json")).metrics["kl"])

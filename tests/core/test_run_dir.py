@@ -16,7 +16,8 @@ from safetensors.numpy import save_file
 
 from saidpo_core import SaidpoError, UsageError
 from saidpo_core.components import Progress
-from saidpo_core.events import Observers
+from saidpo_core.events import Observers, StageEvent
+from saidpo_core.hookspecs import hookimpl
 from saidpo_core.registry import load_registry
 from saidpo_core.run_dir import RunDir, disk_errors, locked, write_atomically
 
@@ -324,3 +325,21 @@ def test_a_file_is_replaced_whole_or_not_at_all(small_disk: Path) -> None:
         write_atomically(path, "x" * 100_000)
     assert path.read_text() == "old"
     assert everything_in(small_disk) == {"ballast", "summary.json"}
+
+
+@pytest.mark.parametrize("error", [ValueError("no screen"), SystemExit(0)])
+def test_an_observer_that_fails_or_exits_is_named_once_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: BaseException
+) -> None:
+    class Failing:
+        @hookimpl
+        def saidpo_before_stage(self, event: StageEvent) -> None:
+            raise error
+
+    hub = Observers(load_registry([]).manager)
+    hub.add(Failing(), "bad-neighbour 1.0 (bad)")
+    run = RunDir(tmp_path, hub)
+    for stage in ("01-probe", "02-weigh"):
+        assert run.keep(1, stage, writes("one"), text_in) == "one"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("saidpo: observer bad-neighbour 1.0 (bad) failed in saidpo_before_stage and is ignored")

@@ -13,7 +13,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saidpo_core import Component, NoOptions, Policy, UsageError, option
+from saidpo_core import Component, NoOptions, PluginError, Policy, UsageError, option
 from saidpo_core.cli_options import settings_from
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.registry import Offer, Owner, Registry, load_registry
@@ -170,6 +170,27 @@ def test_the_record_of_a_run_given_as_config_makes_the_same_settings(
     assert again.as_tree() == first.as_tree()
     assert again.run == first.run
     assert differences(tomllib.loads(tomli_w.dumps(first.as_tree())), first.as_tree()) == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickyOptions:
+    k: int = option(1, "k")
+
+    def __post_init__(self) -> None:
+        if self.k > 9:
+            raise ValueError("k and the moon disagree")
+        if self.k == 9:
+            raise TypeError("a slip of its author")
+
+
+def test_options_that_their_own_class_refuses_are_named_and_so_is_a_class_that_fails() -> None:
+    registry = small_registry()
+    offer = Offer("sampler", Component(name="x", summary="", build=vars, options=PickyOptions), Owner("s", "1", "m"))
+    registry.offers.append(offer)
+    with pytest.raises(UsageError, match=r"^k and the moon disagree$"):
+        resolve(registry, {"sampler": "x", "sampler.k": 10}, {"sampler": "--sampler", "sampler.k": "--sampler.k"})
+    with pytest.raises(PluginError, match=r"^sampler x of s 1 failed in its options: TypeError: "):
+        resolve(registry, {"sampler": "x", "sampler.k": 9}, {"sampler": "--sampler", "sampler.k": "--sampler.k"})
 
 
 def test_differences_name_each_key_with_both_values() -> None:

@@ -16,8 +16,9 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import threadpool_limits
 
 from saidpo_core import Embedder, NoOptions, UsageError
-from saidpo_plugins.clusterers.kmeans import KMeans, KMeansOptions, wanted_clusters
+from saidpo_plugins.clusterers.kmeans import KMeans, KMeansOptions
 from saidpo_plugins.clusterers.none import OneCluster
+from saidpo_plugins.clusterers.rows import wanted_clusters
 from saidpo_plugins.embedders.sentence_transformers import (
     SentenceTransformers,
     SentenceTransformersOptions,

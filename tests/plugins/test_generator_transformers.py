@@ -5,15 +5,25 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import chisquare
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 from saidpo_core import Request, UsageError
-from saidpo_plugins.generators.transformers import TransformersEngine, TransformersGenerator, TransformersOptions
+from saidpo_plugins.generators.transformers import (
+    TransformersEngine,
+    TransformersGenerator,
+    TransformersOptions,
+    widths_of,
+)
 from saidpo_plugins.policies.embedded import saidpo_policies
 from tests.builders import make_problem
 
@@ -87,6 +97,48 @@ def test_the_first_token_has_the_distribution_of_the_model(engine: TransformersE
     if expected[-1] < 5:  # too few for the test: into the last common one
         observed[-2:], expected[-2:] = [sum(observed[-2:])], [sum(expected[-2:])]
     assert chisquare(observed, np.array(expected) * sum(observed) / sum(expected)).pvalue > 1e-4
+
+
+def test_widths_say_where_in_the_text_each_token_ends(engine: TransformersEngine) -> None:
+    for generation in engine.generate(ask(1, 2, 3)):
+        for response in generation.responses:
+            ids, ends = response.token_ids, [0, *accumulate(response.widths)]
+            texts = [engine.tokenizer.decode(ids[:cut], skip_special_tokens=True) for cut in range(len(ids) + 1)]
+            assert texts == [response.text[:end] for end in ends]
+
+
+BYTES = Tokenizer(models.BPE())
+BYTES.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+BYTES.decoder = decoders.ByteLevel()
+BYTES.train_from_iterator(
+    ["So 3 × 4 = 12.\n\nThen 5."] * 9,
+    trainers.BpeTrainer(
+        vocab_size=290,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<end>"],
+        show_progress=False,
+    ),
+)
+BYTE_LEVEL = PreTrainedTokenizerFast(tokenizer_object=BYTES, eos_token="<end>")
+
+
+@given(st.lists(st.integers(0, BYTES.get_vocab_size() - 1), max_size=12) | st.text(max_size=8).map(BYTE_LEVEL.encode))
+def test_widths_of_bytes_share_the_text_or_are_not_given(ids: list[int]) -> None:
+    """Characters of several tokens belong to the last one; what no text decodes to has no widths."""
+    text = BYTE_LEVEL.decode(ids, skip_special_tokens=True)
+    found = widths_of(BYTE_LEVEL, ids, text)
+    if not found:
+        assert not ids or "\N{REPLACEMENT CHARACTER}" in text
+        return
+    assert len(found) == len(ids)
+    for cut, end in enumerate(accumulate(found), start=1):
+        before = BYTE_LEVEL.decode(ids[:cut], skip_special_tokens=True)
+        assert before.rstrip("\N{REPLACEMENT CHARACTER}") == text[:end].rstrip("\N{REPLACEMENT CHARACTER}")
+
+
+def test_a_tokenizer_that_does_not_tell_has_no_widths() -> None:
+    assert widths_of(object(), [1, 2], "ab") == ()
+    assert widths_of(BYTE_LEVEL, BYTE_LEVEL.encode("ab"), "another text") == ()
 
 
 def test_top_p_near_zero_is_greedy() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from saidpo_plugins.embedded.make_policy import make_tokenizer
@@ -15,6 +16,7 @@ from saidpo_plugins.policies.embedded import saidpo_policies
 SHIPPED = saidpo_policies()[0].folder
 
 
+@pytest.mark.slow
 def test_a_few_steps_of_it_give_an_ordinary_small_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "saidpo_plugins.embedded.make_policy", "--out", str(tmp_path / "p")]
     done = subprocess.run([*command, "--steps", "10", "--seed", "3"], capture_output=True, text=True)

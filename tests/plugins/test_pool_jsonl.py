@@ -51,9 +51,19 @@ class TestReads:
                 tags=("ratios", "primes"),
                 domain="code",
                 group="easy",
-                extra={"level": 3},
+                extra={"level": 3, "steps": [1, 2]},
             ),
         )
+
+    def test_tests_of_a_code_problem_are_kept_and_stand_for_its_answer(self, file: Path) -> None:
+        tests = [{"type": "stdio", "input": "1\n", "output": "é\n"}]
+        (problem,) = load(write(file, {"id": "p1", "question": "?", "domain": "code", "tests": tests})).problems
+        assert problem.extra == {"tests": tests}
+        assert json.loads(problem.answer) == tests
+
+    def test_a_nested_value_that_json_cannot_hold_is_left_out(self, file: Path) -> None:
+        (problem,) = load(write(file, row(1, kept=[{"a": [None, 1.5]}], dropped=[{"a": "\ud800"}]))).problems
+        assert problem.extra == {"kept": [{"a": [None, 1.5]}]}
 
     def test_only_id_question_and_answer_are_needed(self, file: Path) -> None:
         (problem,) = load(write(file, row(1))).problems

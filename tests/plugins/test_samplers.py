@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from saidpo_core import Evidence, NoOptions, RoundEvidence, UsageError
+from saidpo_core import Evidence, NoOptions, RoundEvidence, Sampler, UsageError
 from saidpo_core.draw import draw
 from saidpo_core.options import build_options
 from saidpo_plugins.samplers.error_weighted import ErrorWeightedOptions, ErrorWeightedSampler
-from saidpo_plugins.samplers.evidence import cluster_errors
+from saidpo_plugins.samplers.evidence import WeightOptions, errors, sum_probes
+from saidpo_plugins.samplers.signal_yield import SignalYieldOptions, SignalYieldSampler
+from saidpo_plugins.samplers.static import StaticOptions, StaticSampler
 from saidpo_plugins.samplers.uniform import UniformSampler
 
 SHARES = st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])
@@ -55,66 +59,128 @@ def evidences(draw: st.DrawFn) -> Evidence:
     return make_evidence(clusters, *rounds)
 
 
-def reference(evidence: Evidence, options: ErrorWeightedOptions) -> list[float]:
-    """The formulas of the module's docstring, one problem after the other."""
+ANY_OPTIONS = {
+    "alpha": st.sampled_from([0.0, 0.5, 1.0, 3.0]),
+    "eps": SHARES,
+    "kappa": st.sampled_from([0.0, 0.5, 4.0, 100.0]),
+}
+SAMPLERS: dict[str, st.SearchStrategy[Sampler]] = {
+    "error-weighted": st.builds(
+        ErrorWeightedSampler, st.builds(ErrorWeightedOptions, **ANY_OPTIONS, decay=SHARES, solvable=st.booleans())
+    ),
+    "static": st.builds(StaticSampler, st.builds(StaticOptions, **ANY_OPTIONS, solvable=st.booleans())),
+    "signal-yield": st.builds(SignalYieldSampler, st.builds(SignalYieldOptions, **ANY_OPTIONS, decay=SHARES)),
+}
+"""Each sampler that weighs clusters, with any options."""
+every_sampler = pytest.mark.parametrize("name", SAMPLERS)
+
+
+def error(right: float, counted: float, solvable: bool) -> float:
+    return 0.0 if solvable and right == 0 else 1 - right / counted
+
+
+def reference(
+    evidence: Evidence, options: WeightOptions, decay: float, value: Callable[[float, float], float]
+) -> list[float]:
+    """The formulas of the modules' docstrings, one problem after the other; ``value`` is what one is worth."""
     n = [0.0] * evidence.n_clusters
-    e = [0.0] * evidence.n_clusters
+    v = [0.0] * evidence.n_clusters
     for past in evidence.rounds:
         age = evidence.rounds[-1].round - past.round
         for row, right, counted, probed in zip(past.rows, past.right, past.counted, past.probed, strict=True):
-            if not probed:
-                continue
-            cluster = int(evidence.clusters[row])
-            n[cluster] += options.decay**age
-            if not (options.solvable and right == 0):
-                e[cluster] += options.decay**age * (1 - float(right) / float(counted))
-    if sum(e) == 0:
+            if probed:
+                n[evidence.clusters[row]] += decay**age
+                v[evidence.clusters[row]] += decay**age * value(float(right), float(counted))
+    if sum(v) == 0:
         return [1.0] * len(evidence.clusters)
-    mean = sum(e) / sum(n)
+    mean = sum(v) / sum(n)
     result = []
     for cluster in evidence.clusters:
         total = n[cluster] + options.kappa
-        rate = (e[cluster] + options.kappa * mean) / total if total else mean
+        rate = (v[cluster] + options.kappa * mean) / total if total else mean
         result.append((1 - options.eps) * (rate / mean) ** options.alpha + options.eps)
     return result
 
 
-@given(
-    evidences(),
-    st.builds(
-        ErrorWeightedOptions,
-        alpha=st.sampled_from([0.0, 0.5, 1.0, 3.0]),
-        eps=SHARES,
-        kappa=st.sampled_from([0.0, 0.5, 4.0, 100.0]),
-        decay=SHARES,
-        solvable=st.booleans(),
-    ),
-)
-def test_weights_are_the_formula(evidence: Evidence, options: ErrorWeightedOptions) -> None:
-    result = ErrorWeightedSampler(options).weights(evidence, rng())
+@given(evidences(), SAMPLERS["error-weighted"])
+def test_error_weights_are_the_formula(evidence: Evidence, sampler: ErrorWeightedSampler) -> None:
+    options = sampler.options
+    value = partial(error, solvable=options.solvable)
+    expected = reference(evidence, options, options.decay, value)
+    assert sampler.weights(evidence, rng()).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+@given(evidences(), SAMPLERS["static"])
+def test_static_weights_are_the_formula_for_the_first_round(evidence: Evidence, sampler: StaticSampler) -> None:
+    first = dataclasses.replace(evidence, rounds=evidence.rounds[:1])
+    expected = reference(first, sampler.options, 1.0, partial(error, solvable=sampler.options.solvable))
+    assert sampler.weights(evidence, rng()).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+@given(evidences(), SAMPLERS["signal-yield"], st.integers(2, 16))
+def test_yield_weights_are_the_formula(evidence: Evidence, sampler: SignalYieldSampler, samples: int) -> None:
+    evidence = dataclasses.replace(evidence, samples=samples)
+
+    def chance(right: float, counted: float) -> float:
+        p = right / counted
+        return float(1 - p**samples - (1 - p) ** samples)
+
+    expected = reference(evidence, sampler.options, sampler.options.decay, chance)
+    assert sampler.weights(evidence, rng()).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+@every_sampler
+@given(data=st.data(), evidence=evidences())
+def test_weights_are_weights(name: str, data: st.DataObject, evidence: Evidence) -> None:
+    result = data.draw(SAMPLERS[name]).weights(evidence, rng())
     assert result.shape == evidence.clusters.shape
-    assert result.tolist() == pytest.approx(reference(evidence, options), rel=1e-9)
     assert np.isfinite(result).all()
     assert (result >= 0).all()
     assert (result > 0).any()
 
 
+@every_sampler
+@given(data=st.data(), evidence=evidences(), seed=st.integers(0, 2**32))
+def test_the_order_of_problems_and_of_evidence_does_not_matter(
+    name: str, data: st.DataObject, evidence: Evidence, seed: int
+) -> None:
+    sampler = data.draw(SAMPLERS[name])
+    pool = rng(seed).permutation(len(evidence.clusters))
+    place = np.argsort(pool)  # problem i of old lies in row place[i] now
+    rounds = []
+    for past in evidence.rounds:
+        order = rng(seed).permutation(len(past.rows))
+        rows = place[past.rows[order]]
+        right, counted, probed = past.right[order], past.counted[order], past.probed[order]
+        rounds.append(RoundEvidence(round=past.round, rows=rows, right=right, counted=counted, probed=probed))
+    turned = dataclasses.replace(evidence, clusters=evidence.clusters[pool], rounds=tuple(rounds))
+    expected = sampler.weights(evidence, rng())[pool]
+    assert sampler.weights(turned, rng()).tolist() == pytest.approx(expected.tolist(), rel=1e-9)
+
+
+@every_sampler
+@pytest.mark.parametrize("options", [{"alpha": 0.0}, {"eps": 1.0}, {"alpha": 0.0, "eps": 0.7}])
+@given(evidence=evidences(), seed=st.integers(0, 2**32))
+def test_alpha_0_or_eps_1_draws_as_uniform_does_draw_for_draw(
+    name: str, options: dict[str, float], evidence: Evidence, seed: int
+) -> None:
+    made: dict[str, Sampler] = {
+        "error-weighted": ErrorWeightedSampler(ErrorWeightedOptions(kappa=0.0, **options)),
+        "static": StaticSampler(StaticOptions(kappa=0.0, **options)),
+        "signal-yield": SignalYieldSampler(SignalYieldOptions(kappa=0.0, **options)),
+    }
+    n = len(evidence.clusters)
+    mine = draw(made[name].weights(evidence, rng()), n, rng(seed))
+    assert mine.tolist() == draw(UNIFORM.weights(evidence, rng()), n, rng(seed)).tolist()
+
+
 def test_one_round_by_hand() -> None:
     # Cluster 0: p = 1/2 and 1, cluster 1: p = 0, cluster 2 unprobed. ebar = 1.5 / 3 = 1/2.
     evidence = make_evidence([0, 0, 1, 2], [(0, 4, 8, True), (1, 8, 8, True), (2, 0, 8, True), (3, 0, 8, False)])
-    rates = cluster_errors(evidence, decay=0.5, solvable=False).shrunk_rates(kappa=4)
+    rates = sum_probes(evidence, 0.5, partial(errors, solvable=False)).shrunk_rates(kappa=4)
     assert rates.tolist() == pytest.approx([2.5 / 6, 3 / 5, 1 / 2])
     expected = [0.9 * rate / 0.5 + 0.1 for rate in (2.5 / 6, 2.5 / 6, 3 / 5, 1 / 2)]
     assert weights(evidence).tolist() == pytest.approx(expected)
-
-
-@given(evidences(), st.integers(0, 2**32), st.sampled_from([{"alpha": 0.0}, {"eps": 1.0}, {"alpha": 0.0, "eps": 0.7}]))
-def test_alpha_0_or_eps_1_draws_as_uniform_does_draw_for_draw(
-    evidence: Evidence, seed: int, options: dict[str, float]
-) -> None:
-    n = len(evidence.clusters)
-    mine = draw(weights(evidence, kappa=0.0, **options), n, rng(seed))
-    assert mine.tolist() == draw(UNIFORM.weights(evidence, rng()), n, rng(seed)).tolist()
 
 
 @given(st.floats(0, 1), st.sampled_from([0.0, 4.0]))
@@ -194,17 +260,65 @@ def test_older_probes_fade() -> None:
     assert weights(evidence, decay=0.0).tolist() == weights(make_evidence([0, 1], new_errors)).tolist()
 
 
-@pytest.mark.parametrize("key", ["alpha", "eps", "kappa", "decay"])
+@given(
+    evidences(), st.builds(ErrorWeightedOptions, **ANY_OPTIONS, decay=SHARES, solvable=st.booleans()), st.integers(1, 3)
+)
+def test_static_is_error_weighted_in_round_1_and_then_stays(
+    evidence: Evidence, options: ErrorWeightedOptions, rounds: int
+) -> None:
+    assume(evidence.rounds)
+    mine = {field.name: getattr(options, field.name) for field in dataclasses.fields(StaticOptions)}
+    sampler = StaticSampler(StaticOptions(**mine))
+    first = dataclasses.replace(evidence, rounds=evidence.rounds[:1])
+    expected = ErrorWeightedSampler(options).weights(first, rng()).tolist()
+    assert sampler.weights(first, rng()).tolist() == expected, "to the bit"
+    later = dataclasses.replace(evidence, rounds=evidence.rounds[:rounds])
+    assert sampler.weights(later, rng()).tolist() == expected
+
+
+def test_one_round_of_yields_by_hand() -> None:
+    # K = 2, so u = 2 p (1 - p). Cluster 0: p = 1/2 and 1, cluster 1: p = 0, cluster 2 unprobed. ubar = 0.5 / 3.
+    rows = [(0, 4, 8, True), (1, 8, 8, True), (2, 0, 8, True), (3, 4, 8, False)]
+    evidence = dataclasses.replace(make_evidence([0, 0, 1, 2], rows), samples=2)
+    mean = 0.5 / 3
+    shrunk = ((0.5 + 4 * mean) / 6, 4 * mean / 5, mean)
+    expected = [0.9 * shrunk[cluster] / mean + 0.1 for cluster in (0, 0, 1, 2)]
+    result = SignalYieldSampler(SignalYieldOptions()).weights(evidence, rng())
+    assert result.tolist() == pytest.approx(expected)
+
+
+def test_yield_passes_over_hopeless_and_mastered_clusters_alike() -> None:
+    evidence = make_evidence([0, 1, 2], [(0, 0, 8, True), (1, 4, 8, True), (2, 8, 8, True)])
+    hopeless, half, mastered = SignalYieldSampler(SignalYieldOptions()).weights(evidence, rng())
+    assert hopeless == mastered < half
+
+
+@pytest.mark.parametrize("samples", [1, 8])
+def test_without_a_chance_of_a_pair_all_weigh_one(samples: int) -> None:
+    rows = [(0, 0, 8, True), (1, 8, 8, True), (2, 3 if samples == 1 else 8, 8, True)]
+    evidence = dataclasses.replace(make_evidence([0, 1, 2], rows), samples=samples)
+    assert SignalYieldSampler(SignalYieldOptions()).weights(evidence, rng()).tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        *((ErrorWeightedOptions, key) for key in ("alpha", "eps", "kappa", "decay")),
+        *((SignalYieldOptions, key) for key in ("alpha", "eps", "kappa", "decay")),
+        *((StaticOptions, key) for key in ("alpha", "eps", "kappa")),
+    ],
+)
 @pytest.mark.parametrize("value", ["-0.1", "nan", "much"])
-def test_options_out_of_range_are_refused(key: str, value: str) -> None:
+def test_options_out_of_range_are_refused(options: type, key: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"sampler.{key}"):
-        build_options(ErrorWeightedOptions, {key: value}, {key: f"--sampler.{key}"})
+        build_options(options, {key: value}, {key: f"--sampler.{key}"})
 
 
-@given(evidences())
-def test_evidence_is_left_as_it_was(evidence: Evidence) -> None:
+@every_sampler
+@given(data=st.data(), evidence=evidences())
+def test_evidence_is_left_as_it_was(name: str, data: st.DataObject, evidence: Evidence) -> None:
     before = [array.copy() for past in evidence.rounds for array in (past.rows, past.right, past.counted, past.probed)]
-    weights(evidence)
+    data.draw(SAMPLERS[name]).weights(evidence, rng())
     UNIFORM.weights(evidence, rng())
     after = [array for past in evidence.rounds for array in (past.rows, past.right, past.counted, past.probed)]
     assert all((one == two).all() for one, two in zip(before, after, strict=True))

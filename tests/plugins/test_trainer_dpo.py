@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
+import trl
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from saidpo_core import Pair, Response, SaidpoError, TrainingJob, TrainingReport
+from saidpo_core import Pair, Response, SaidpoError, TrainingJob, TrainingReport, UsageError
+from saidpo_core.options import build_options
 from saidpo_core.run_dir import sha256
 from saidpo_plugins.policies.embedded import saidpo_policies
-from saidpo_plugins.trainers.dpo import DPO, DPOOptions
+from saidpo_plugins.trainers.dpo import DPO, DPOOptions, Loss
 from saidpo_plugins.verifiers.math import MathOptions, MathVerifier
+from tests.plugins.trainer_jobs import make_job, watch_models
 
 POLICY = saidpo_policies()[0].folder
 TEXTS = [
@@ -151,3 +157,41 @@ def test_only_safetensors_are_written(tmp_path: Path, pairs: list[Pair]) -> None
     names = {path.name for path in (tmp_path / "new").rglob("*")}
     assert "model.safetensors" in names
     assert not {name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))}
+
+
+@pytest.mark.parametrize("loss", get_args(Loss))
+def test_every_loss_prefers_the_right_responses(loss: str, tmp_path: Path, pairs: list[Pair]) -> None:
+    """Also with the log-likelihood term, and in micro-batches of two pairs."""
+    report = train(tmp_path / "new", pairs, loss=loss, nll=0.1, steps=2, micro_batch_size=2, scheduler="constant")
+    assert report.metrics["chosen_logp_drift"] > report.metrics["rejected_logp_drift"]
+
+
+def test_the_losses_are_those_of_trl_but_for_the_refused(pairs: list[Pair]) -> None:
+    known = set(re.findall(r"loss_type == \"(\w+)\"", inspect.getsource(trl.DPOTrainer._compute_loss)))
+    assert known - set(get_args(Loss)) == {"sft", "discopop"}
+    for loss in ("sft", "discopop", "sigmoidal"):
+        with pytest.raises(UsageError, match=rf"--trainer.loss: expected sigmoid\|.*, got '{loss}'"):
+            build_options(DPOOptions, {"loss": loss}, {"loss": "--trainer.loss"})
+
+
+@pytest.mark.parametrize("loss", ["ipo", "sppo_hard"])
+def test_a_loss_that_divides_by_beta_needs_one(loss: str) -> None:
+    with pytest.raises(UsageError, match=rf"--trainer.beta must be above 0: --trainer.loss={loss}"):
+        build_options(DPOOptions, {"loss": loss, "beta": 0.0}, {"loss": "", "beta": ""})
+
+
+def test_discopop_would_prefer_the_wrong_responses(tmp_path: Path, pairs: list[Pair]) -> None:
+    """Why it is refused; only options that were checked are."""
+    train(tmp_path / "new", pairs, loss="discopop")
+    assert margin(tmp_path / "new", pairs) < margin(POLICY, pairs)
+
+
+def test_the_first_policy_is_gone_from_memory_when_training_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = watch_models(monkeypatch)
+    alive: list[int] = []
+    job = make_job(tmp_path / "new", progress=lambda done, total: alive.append(sum(m() is not None for m in models)))
+    DPO(DPOOptions(reference="initial", steps=1)).train(job)
+    assert len(models) == 2
+    assert alive == [1]

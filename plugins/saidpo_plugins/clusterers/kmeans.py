@@ -2,8 +2,8 @@
 
 **Ours**: ``k=auto`` is min(150, N // 200), at least 8, so that a pool of 30,000 or more gets the paper's 150 and the
 clusters of a small one are not starved; never more clusters than distinct rows. Equal rows are merged into one with a
-weight (a pool of 5,000 has a few hundred distinct tag lists), and sorted, so the order of the pool does not matter.
-One thread does it: the centres differ in their last bits with the number of threads, and so could the clusters.
+weight, and sorted (see ``rows.py``). One thread does it: the centres differ in their last bits with the number of
+threads, and so could the clusters.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from saidpo_core import Clusterer, Component, hookimpl, option
+from saidpo_plugins.clusterers.rows import distinct_rows, wanted_clusters
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_PAPER_K = 150
-_PROBLEMS_A_CLUSTER = 200
-_LEAST_K = 8
 _STARTS = 4
 
 
@@ -39,16 +37,11 @@ class KMeans:
     ) -> NDArray[np.int64]:
         import numpy as np
 
-        rows, row_of, weights = np.unique(embeddings, axis=0, return_inverse=True, return_counts=True)
-        k = min(wanted_clusters(self.options.k, len(embeddings)), len(rows))
+        distinct = distinct_rows(embeddings)
+        k = min(wanted_clusters(self.options.k, len(embeddings)), len(distinct.rows))
         # float64, so that the distances of near rows do not drown in rounding
-        labels = _fit(rows.astype(np.float64), weights, k, seed=int(rng.integers(2**31)))
-        compact = np.unique(labels, return_inverse=True)[1]
-        return np.asarray(compact[row_of.reshape(-1)], np.int64)
-
-
-def wanted_clusters(k: int | Literal["auto"], problems: int) -> int:
-    return max(_LEAST_K, min(_PAPER_K, problems // _PROBLEMS_A_CLUSTER)) if k == "auto" else k
+        rows = distinct.rows.astype(np.float64)
+        return distinct.labels_of_problems(_fit(rows, distinct.counts, k, seed=int(rng.integers(2**31))))
 
 
 def _fit(rows: NDArray[np.float64], weights: NDArray[np.int64], k: int, seed: int) -> NDArray[np.int64]:

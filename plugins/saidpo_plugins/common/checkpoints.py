@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,15 @@ def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool
     except Exception as error:  # safetensors raises its own for a broken file
         raise UsageError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from error
     return model.to(device)
+
+
+def free_device_memory() -> None:
+    """Give back the memory of models that nothing refers to any more; those of transformers refer to themselves."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Difficulty ``pass-rate``: the share of wrong responses alone, the first key of the paper's chain.
 
-**Ours**: a problem of which nothing could be judged comes out as easiest; it is of no use for pairs anyway.
+**Ours**: a problem of which nothing could be judged comes out as easiest (see ``chain.py``).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from saidpo_core import Attempts, Component, Difficulty, NoOptions, hookimpl
+from saidpo_plugins.difficulties.chain import chain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +21,7 @@ class PassRateDifficulty:
         self.options = options
 
     def keys(self, attempts: Sequence[Attempts], rng: np.random.Generator) -> NDArray[np.float64]:
-        import numpy as np
-
-        error_rates = [1 - item.pass_rate if item.counted else 0.0 for item in attempts]
-        return np.array(error_rates, dtype=np.float64).reshape(len(attempts), 1)
+        return chain(attempts)
 
 
 @hookimpl

@@ -32,5 +32,6 @@ def saidpo_difficulties() -> list[Component[Difficulty]]:
             summary="a random order in place of difficulty, for ablations",
             build=RandomDifficulty,
             source="paper, Table 3 (ablation)",
+            order_matters=True,
         )
     ]

@@ -25,6 +25,17 @@ class Tfidf:
     def embed(self, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
         """Rows of length 1; a text without any n-gram, such as an empty one, gets zeros."""
         import numpy as np
+
+        # The axes are found in sorted texts: what a text gets does not depend on where it stands.
+        order = sorted(range(len(texts)), key=texts.__getitem__)
+        found = self._embed_sorted([texts[row] for row in order])
+        vectors = np.empty_like(found)
+        vectors[order] = found
+        progress(len(texts), len(texts))
+        return vectors
+
+    def _embed_sorted(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        import numpy as np
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.utils.extmath import randomized_svd
 
@@ -35,7 +46,6 @@ class Tfidf:
         axes = randomized_svd(counts, dimensions, n_iter=7, random_state=0)[2]
         vectors = counts @ axes.T  # row by row: equal texts get equal vectors, to the bit
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        progress(len(texts), len(texts))
         return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
 
 

@@ -7,7 +7,6 @@ its randomness (and, up to the rounding of a batched matrix product, not the res
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saidpo_core import Component, Generation, Generator, Problem, Request, Response, UsageError, hookimpl, option
-from saidpo_plugins.common.checkpoints import best_device, check_checkpoint, load_model, load_tokenizer
+from saidpo_plugins.common.checkpoints import (
+    best_device,
+    check_checkpoint,
+    free_device_memory,
+    load_model,
+    load_tokenizer,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,8 @@ class TransformersGenerator:
             yield engine
         finally:
             del engine.model, model
-            _free_device_memory(device)
+            if device.startswith("cuda"):
+                free_device_memory()
 
 
 class TransformersEngine:
@@ -140,6 +146,7 @@ class TransformersEngine:
                 logprobs=tuple(logprob[: len(row)]),
                 finish_reason="stop" if done else "length",
                 seconds=seconds * len(row) / total,
+                widths=widths_of(self.tokenizer, row, text),
             )
             for text, row, logprob, done in zip(texts, kept, logprobs, finished, strict=True)
         ]
@@ -197,6 +204,19 @@ def _uniforms(seeds: list[int] | None, steps: int, device: Any) -> Any:
     return torch.from_numpy(rows).to(device)
 
 
+def widths_of(tokenizer: Any, ids: list[int], text: str) -> tuple[int, ...]:
+    """Characters of ``text`` that each token adds; empty if this tokenizer does not tell it token by token."""
+    from tokenizers import Tokenizer
+    from tokenizers.decoders import DecodeStream
+
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        return ()
+    stream = DecodeStream(skip_special_tokens=True)
+    pieces = [stream.step(backend, token) or "" for token in ids]  # None within a character of several tokens
+    return tuple(map(len, pieces)) if "".join(pieces) == text else ()
+
+
 def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
     """Every end token that the checkpoint's generation settings or its tokenizer name."""
     configured = model.generation_config.eos_token_id
@@ -205,14 +225,6 @@ def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
     if not stops:
         raise UsageError("the model has no end token: set eos_token_id in generation_config.json or in the tokenizer")
     return stops
-
-
-def _free_device_memory(device: str) -> None:
-    if device.startswith("cuda"):
-        import torch
-
-        gc.collect()
-        torch.cuda.empty_cache()
 
 
 @hookimpl

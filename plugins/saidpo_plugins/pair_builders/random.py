@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from saidpo_core import Attempts, Component, NoOptions, Pair, PairBuilder, hookimpl
+from saidpo_plugins.pair_builders.pairs import random_pair
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,11 +16,7 @@ class RandomPairBuilder:
         self.options = options
 
     def build(self, attempts: Attempts, rng: np.random.Generator) -> list[Pair]:
-        if not attempts.usable:
-            return []
-        chosen = attempts.right[int(rng.integers(len(attempts.right)))]
-        rejected = attempts.wrong[int(rng.integers(len(attempts.wrong)))]
-        return [Pair(problem_id=attempts.problem_id, prompt_ids=attempts.prompt_ids, chosen=chosen, rejected=rejected)]
+        return [random_pair(attempts, rng)] if attempts.usable else []
 
 
 @hookimpl

@@ -20,6 +20,7 @@ _SETTINGS = {
     "trainer.steps": 30,
     "trainer.scheduler": "constant",
     "trainer.warmup": 0.0,
+    "trainer.max_new_tokens": 64,
 }
 
 

@@ -1,7 +1,8 @@
 """Pool ``jsonl``: problems from a file of one's own, one JSON object a line (**ours**; the paper names no format).
 
 Fields: ``id``, ``question`` and ``answer`` are required (a number is taken as text); ``tags`` (a list of texts),
-``domain`` and ``group`` are optional. Other fields are kept in ``Problem.extra`` if they are text, number or boolean.
+``domain`` and ``group`` are optional. Other fields are kept in ``Problem.extra`` if JSON can hold them. A problem of
+the domain ``code`` may have a list ``tests`` instead of an answer.
 ``FILE.jsonl.gz`` is unpacked while it is read, ``FILE.parquet`` is read through ``datasets``, one row a problem.
 
 Problems to measure with come from a second file (``--pool.held_out_path``), or are set aside at random. A question
@@ -17,11 +18,12 @@ import os
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from saidpo_core import Component, Pool, Problem, ProblemSets, UsageError, hookimpl, option
+from saidpo_core import Component, Pool, Problem, ProblemSets, Trial, UsageError, hookimpl, option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,7 +170,9 @@ def _problem(row: Any, where: str) -> Problem:
     if not isinstance(row, dict):
         advice = "; write a JSON array's items on a line each" if isinstance(row, list) else ""
         raise UsageError(f"{where}: expected a JSON object with id, question and answer, got {_kind(row)}{advice}")
-    extra = {key: value for key, value in row.items() if key not in _FIELDS and _storable(key) and _storable(value)}
+    extra = {key: value for key, value in row.items() if key not in _FIELDS and _storable(key) and _keepable(value)}
+    if row.get("domain") == "code" and row.get("answer") is None and extra.get("tests"):
+        row = row | {"answer": json.dumps(extra["tests"], ensure_ascii=False)}
     return Problem(
         id=_required(row, "id", where),
         question=_required(row, "question", where),
@@ -229,11 +233,29 @@ def _storable(value: Any) -> bool:
     return isinstance(value, int)
 
 
+def _keepable(value: Any) -> bool:
+    """The same, or lists and objects of such."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _storable(key) and _keepable(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(item is None or _keepable(item) for item in value)
+    return _storable(value)
+
+
 def _kind(value: Any) -> str:
     names = {type(None): "null", bool: "a boolean", dict: "an object", list: "a list", str: "text"}
     if isinstance(value, float) and not math.isfinite(value):
         return "a number that is not finite"
     return names.get(type(value), "a number" if isinstance(value, int | float) else f"a {type(value).__name__}")
+
+
+@contextmanager
+def _trial(folder: Path) -> Iterator[Trial]:
+    """A file of two dozen problems."""
+    rows = ({"id": i, "question": f"What is {i} + 1?", "answer": i + 1, "tags": ["sums"]} for i in range(24))
+    path = folder / "problems.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    yield Trial(options={"path": str(path)})
 
 
 @hookimpl
@@ -244,5 +266,6 @@ def saidpo_pools() -> list[Component[Pool]]:
             summary="problems from your own .jsonl, .jsonl.gz or .parquet file",
             options=JsonlOptions,
             build=Jsonl,
+            trial=_trial,
         )
     ]

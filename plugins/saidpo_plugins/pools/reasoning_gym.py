@@ -167,5 +167,7 @@ def saidpo_pools() -> list[Component[Pool]]:
             summary="procedural problems of Reasoning Gym, judged by its own scorers",
             options=ReasoningGymOptions,
             build=ReasoningGymPool,
+            needs="reasoning_gym",
+            extra="reasoning-gym",
         )
     ]

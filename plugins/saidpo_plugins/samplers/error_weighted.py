@@ -14,10 +14,11 @@ error, every weight is 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from saidpo_core import Component, Evidence, Sampler, hookimpl, option
-from saidpo_plugins.samplers.evidence import cluster_errors
+from saidpo_plugins.samplers.evidence import WeightOptions, errors, sum_probes, weights_by_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErrorWeightedOptions:
-    alpha: float = option(1.0, "how sharply weights follow error rates; 0 is uniform", low=0, high=10)
-    eps: float = option(0.1, "share of the weight that is the same for all; 1 is uniform", low=0, high=1)
-    kappa: float = option(4.0, "pull a cluster's error rate to the mean as this many problems would", low=0, high=1e6)
+class ErrorWeightedOptions(WeightOptions):
     decay: float = option(0.5, "evidence counts this much less with every round of age", low=0, high=1)
     solvable: bool = option(False, "errors on problems that no response solved do not count")
 
@@ -38,15 +36,8 @@ class ErrorWeightedSampler:
         self.options = options
 
     def weights(self, evidence: Evidence, rng: np.random.Generator) -> NDArray[np.float64]:
-        import numpy as np
-
-        options = self.options
-        counts = cluster_errors(evidence, options.decay, options.solvable)
-        if not counts.mean_rate:
-            return np.ones(len(evidence.clusters))
-        relative = counts.shrunk_rates(options.kappa) / counts.mean_rate
-        of_cluster = (1 - options.eps) * relative**options.alpha + options.eps
-        return np.asarray(of_cluster[evidence.clusters])
+        sums = sum_probes(evidence, self.options.decay, partial(errors, solvable=self.options.solvable))
+        return weights_by_rate(evidence, sums, self.options)
 
 
 @hookimpl

@@ -11,11 +11,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saidpo_core import Component, MissingExtra, Problem, Progress, SaidpoError, Tagger, UsageError, hookimpl, option
+from saidpo_core import (
+    Component,
+    MissingExtra,
+    Problem,
+    Progress,
+    SaidpoError,
+    Tagger,
+    Trial,
+    UsageError,
+    hookimpl,
+    option,
+)
 from saidpo_plugins.taggers.llm_cache import TagCache
 
 PROMPT_VERSION = "1"  # raise it with any change to what is asked: it is part of the cache's keys
@@ -222,6 +234,12 @@ def _client(options: LlmOptions) -> Any:
         raise UsageError(f"--tagger.base_url: {base_url!r} is no usable URL: {error}") from error
 
 
+def _trial(folder: Path) -> AbstractContextManager[Trial]:
+    from saidpo_plugins.taggers.llm_trial import trial
+
+    return trial(folder)
+
+
 @hookimpl
 def saidpo_taggers() -> list[Component[Tagger]]:
     return [
@@ -231,5 +249,8 @@ def saidpo_taggers() -> list[Component[Tagger]]:
             options=LlmOptions,
             build=Llm,
             source="paper, tagging; prompt and limits ours",
+            needs="openai",
+            extra="openai",
+            trial=_trial,
         )
     ]

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saidpo_core import Component, Outcome, Problem, SaidpoError, Trial, Verdict, Verifier, hookimpl, option
+from saidpo_plugins.common.texts import writable
 from saidpo_plugins.verifiers import symbolic
 from saidpo_plugins.verifiers.answers.compare import LENGTH_LIMIT, compare, is_readable
 from saidpo_plugins.verifiers.extraction import extract, marked
@@ -146,6 +147,7 @@ class MathVerifier:
 
 def _gold(answer: str) -> str:
     """The gold answer itself, if it comes as a worked solution (GSM8K: ``... #### 72``)."""
+    answer = writable(answer)
     found, final = marked(answer)
     return _printable(final if found else answer.strip()) or ""
 
@@ -167,7 +169,7 @@ def _exact_verdict(gold: str, answer: str) -> Verdict | None:
         equal = compare(gold, answer)
     except Exception as error:  # a fault of ours: shown and counted, but no response can stop a run
         reason = f"the comparison failed: {type(error).__name__}: {error}"
-        return Verdict(outcome="unverifiable", extracted=shown, reason=reason[:300])
+        return Verdict(outcome="unverifiable", extracted=shown, reason=writable(reason[:300]))
     if equal is True:
         return Verdict(outcome="right", extracted=shown)
     if not is_readable(gold):
@@ -186,7 +188,7 @@ def _timed(verdict: Verdict, seconds: float) -> Verdict:
 
 def _symbolic_verdict(answer: str, reply: Reply) -> Verdict:
     if reply.problem:
-        return Verdict(outcome="unverifiable", extracted=answer, reason=reply.problem, seconds=reply.seconds)
+        return Verdict(outcome="unverifiable", extracted=answer, reason=writable(reply.problem), seconds=reply.seconds)
     if reply.value == "gold unreadable":
         reason = "gold answer cannot be read"
         return Verdict(outcome="unverifiable", extracted=answer, reason=reason, seconds=reply.seconds)

@@ -139,6 +139,8 @@ def saidpo_verifiers() -> list[Component[Verifier]]:
             options=ReasoningGymOptions,
             build=ReasoningGymVerifier,
             domains=("reasoning-gym",),
+            needs="reasoning_gym",
+            extra="reasoning-gym",
             trial=_trial,
         )
     ]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from saidpo_plugins.common.texts import writable
+
 _NAMES = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|seed:think|analysis|internal)"
 _TAG = re.compile(
     r"(?=<[/|｜a-z]|\[/?t|◁)"  # quick to say no
@@ -21,7 +23,8 @@ _TAG = re.compile(
 
 
 def outside_thinking(text: str) -> str:
-    """``text`` without thinking blocks: also one that began in the prompt, and one that does not end."""
+    """``text`` without thinking blocks, also one that began in the prompt, and one that does not end; ``writable``."""
+    text = writable(text)
     if not any(sign in text for sign in "<[◁"):
         return text
     kept: list[str] = []

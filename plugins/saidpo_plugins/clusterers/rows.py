@@ -1,0 +1,48 @@
+"""What clusterers of vectors share: the distinct rows in a fixed order, and how many clusters a pool gets. **Ours**.
+
+Problems with the same tags have the same vector (a pool of 5,000 has a few hundred distinct ones). Merged, they cost
+nothing and stay together; sorted, the order of the pool does not matter. No component lives here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PAPER_K = 150
+_PROBLEMS_A_CLUSTER = 200
+_LEAST_K = 8
+
+
+@dataclass(frozen=True, eq=False)
+class DistinctRows:
+    """The different rows of [N, d] embeddings."""
+
+    rows: NDArray[np.float32]
+    """[D, d], sorted."""
+    counts: NDArray[np.int64]
+    """[D], problems with this row."""
+    row_of: NDArray[np.int64]
+    """[N], which of them each problem has."""
+
+    def labels_of_problems(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[N] from [D]: of each problem its row's label, without the labels that no row has."""
+        import numpy as np
+
+        return np.unique(labels, return_inverse=True)[1][self.row_of].astype(np.int64, copy=False)
+
+
+def distinct_rows(embeddings: NDArray[np.float32]) -> DistinctRows:
+    import numpy as np
+
+    rows, row_of, counts = np.unique(embeddings, axis=0, return_inverse=True, return_counts=True)
+    return DistinctRows(rows, counts, row_of.reshape(-1))
+
+
+def wanted_clusters(k: int | Literal["auto"], problems: int) -> int:
+    """``k``, or for ``auto`` min(150, N // 200), at least 8: the paper's 150 for a pool of 30,000 or more."""
+    return max(_LEAST_K, min(_PAPER_K, problems // _PROBLEMS_A_CLUSTER)) if k == "auto" else k

@@ -1,0 +1,41 @@
+"""Plain questions about values that components hand back; each can be asked of anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def shape_text(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else f"[{', '.join(map(str, shape))}]"
+
+
+def is_ids(value: Any) -> bool:
+    return isinstance(value, tuple) and all(type(item) is int and item >= 0 for item in value)
+
+
+def is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def is_tags(value: Any) -> bool:
+    return isinstance(value, tuple) and all(map(is_text, value))
+
+
+def is_text(value: Any) -> bool:
+    """A string that can be written as UTF-8; lone surrogates cannot."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_json(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(is_text(key) and is_json(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_json, value))
+    return is_text(value) or value is None or isinstance(value, int | float)

@@ -1,0 +1,7 @@
+"""For all tests: one thread a process, since two of them share the cores (``-n 2``, a file of tests to each)."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported

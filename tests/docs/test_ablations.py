@@ -1,0 +1,64 @@
+"""The ablations page in real runs, shortened: its comparisons, and what it says of ablations that are none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import FLAGS, Saidpo
+from tests.docs.pages import DOCS, block, blocks, commands
+
+pytestmark = pytest.mark.slow
+PAGE = DOCS / "ablations.md"
+
+
+def comparison(name: str) -> list[str]:
+    """The command of the page that writes into ``runs/NAME``, with two seeds and tiny runs."""
+    found = [command for item in blocks(PAGE, "bash") for command in commands(item) if f"runs/{name}" in command]
+    ((_, *arguments),) = found
+    return [*arguments, "--seeds=2", "--jobs=2", "--", *FLAGS, "--rounds=1"]
+
+
+def test_one_sampler_under_two_names_compares_anything_else(tmp_path: Path, saidpo: Saidpo) -> None:
+    done = saidpo(*comparison("difficulty"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "saidpo/error-weighted - error-weighted after round 1:" in done.stdout
+    for seed in (0, 1):
+        arms = ("error-weighted", "saidpo-error-weighted")
+        one, other = (tmp_path / f"runs/difficulty/{arm}-seed{seed}" for arm in arms)
+        assert 'name = "steps"' in (one / "run.toml").read_text()
+        assert 'name = "random"' in (other / "run.toml").read_text()
+        assert probe(one) == probe(other)
+    code = block(PAGE, "together.py").text
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("difficulty: saidpo/error-weighted ")
+    assert said.stdout.endswith("significant of 1\n")
+
+
+def probe(run: Path) -> bytes:
+    return (run / "round-1/01-probe/attempts-0000000.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "stage"),
+    [
+        (("--clusterer=none",), ("--sampler=uniform",), "02-weigh/draw.json"),
+        (("--max-pairs=0",), ("--max-pairs=0", "--difficulty=random"), "04-pair/pairs.jsonl"),
+    ],
+    ids=["one cluster is uniform sampling", "without a limit of pairs difficulty has no say"],
+)
+def test_ablations_that_are_none(
+    tmp_path: Path, saidpo: Saidpo, one: tuple[str, ...], other: tuple[str, ...], stage: str
+) -> None:
+    made = []
+    for name, flags in (("one", one), ("other", other)):
+        done = saidpo(*FLAGS, "--rounds=1", *flags, f"--run-dir={name}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        text = (tmp_path / name / "round-1" / stage).read_text()
+        made.append(json.loads(text)["drawn"] if stage.endswith(".json") else text)
+    assert made[0] == made[1]
+    assert len(made[0]) > 1

@@ -1,0 +1,48 @@
+"""Every bundled component keeps every promise of its kind: ``saidpo check``, a test each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from saidpo_core.conformance import run_checks
+from saidpo_core.hookspecs import KINDS
+from saidpo_core.registry import Offer, Registry, load_registry
+
+REGISTRY = load_registry()
+LONG = {
+    "arithmetic", "code", "hdbscan", "kmeans", "llm", "math", "reasoning-gym", "scripted", "sentence-transformers",
+    "transformers",
+}  # fmt: skip
+"""Take seconds, as every trainer does: a policy is loaded, trained or asked, or a pool is made, again and again."""
+
+
+def bundled() -> Iterator[object]:
+    for kind in KINDS:
+        for offer in REGISTRY.of_kind(kind):
+            if offer.bundled:
+                slow = kind == "trainer" or offer.component.name in LONG
+                name = f"{kind}/{offer.component.name}"
+                yield pytest.param(offer, id=name, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return REGISTRY
+
+
+@pytest.mark.parametrize("offer", bundled())
+def test_it_keeps_every_promise(
+    registry: Registry, offer: Offer, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("SAIDPO_CACHE", str(tmp_path_factory.getbasetemp() / "conformance-cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    results = list(run_checks(offer, registry))
+    assert len(results) >= 15
+    bad = [
+        f"{item.check.name}: {item.status}: {item.message}"
+        for item in results
+        if item.status not in ("passed", "skipped")
+    ]
+    assert bad == []
