@@ -97,7 +97,7 @@ class MathVerifier:
         with self._pool.session() as session:
             for row, (problem, response) in enumerate(cases):
                 started = time.perf_counter()
-                gold, answer = _gold(problem.answer), _printable(extract(response))
+                gold, answer = _gold(problem.answer), extract(response)
                 verdict = self._quick_verdict(gold, answer)
                 verdicts.append(verdict and _timed(verdict, time.perf_counter() - started))
                 if verdict is None:
@@ -149,12 +149,7 @@ def _gold(answer: str) -> str:
     """The gold answer itself, if it comes as a worked solution (GSM8K: ``... #### 72``)."""
     answer = writable(answer)
     found, final = marked(answer)
-    return _printable(final if found else answer.strip()) or ""
-
-
-def _printable(text: str | None) -> str | None:
-    """Without lone surrogates, on both sides alike: no file can hold them."""
-    return text and text.encode("utf-8", "replace").decode()
+    return (final if found else answer.strip()) or ""
 
 
 def _no_answer(gold: str) -> Verdict:
