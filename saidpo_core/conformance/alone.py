@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saidpo_core.conformance.kit import Subject
+    from saidpo_core.registry import Offer
 
 HEAVY = (
     "accelerate", "datasets", "hdbscan", "jax", "math_verify", "matplotlib", "numpy", "openai", "pandas", "pydantic",
@@ -27,13 +27,9 @@ HEAVY = (
 SECONDS = 300
 
 
-def report_of(subject: Subject) -> dict[str, Any]:
-    """The report of the subject's own process, which runs once for all checks that look at it."""
-    report: dict[str, Any] | None = getattr(subject, "_alone", None)
-    if report is None:
-        report = _run(subject.offer.kind, subject.offer.qualified, subject.offer.owner.module)
-        subject._alone = report  # type: ignore[attr-defined]
-    return report
+def report_of(offer: Offer) -> dict[str, Any]:
+    """The report of a process of its own, for all checks that look at it."""
+    return _run(offer.kind, offer.qualified, offer.owner.module)
 
 
 def _run(kind: str, qualified: str, module: str) -> dict[str, Any]:

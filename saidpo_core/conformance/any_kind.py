@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from saidpo_core.conformance.alone import report_of
 from saidpo_core.conformance.kit import Failed, NotApplicable, Subject, check, first_difference, must
 from saidpo_core.errors import UsageError
 from saidpo_core.options import OptionSpec, build_options, plain, specs_of
@@ -83,14 +82,14 @@ def _as_typed(spec: OptionSpec, bound: float) -> Any:
 @check(None)
 def imports_nothing_heavy(subject: Subject) -> None:
     """Its module imports no heavy package (torch, numpy, ...), so that ``saidpo --help`` stays quick."""
-    heavy = report_of(subject)["heavy imports"]
+    heavy = subject.alone["heavy imports"]
     must(not heavy, f"importing {subject.offer.owner.module} imports {', '.join(heavy)}; import them inside methods")
 
 
 @check(None)
 def building_does_no_work(subject: Subject) -> None:
     """Building it keeps the options and imports nothing heavy; work begins when it is called."""
-    report = report_of(subject)
+    report = subject.alone
     heavy = report["heavy builds"]
     must(not heavy, f"building it imports {', '.join(heavy)}; import them where they are used")
     must(report["build seconds"] < 0.5, f"building it takes {report['build seconds']:.1f} s")
@@ -185,7 +184,7 @@ def same_seed_same_result(subject: Subject) -> None:
 @check(None)
 def another_process_gives_the_same(subject: Subject) -> None:
     """A fresh process, in which sets of texts have another order, gives the same result: a killed run goes on alike."""
-    mine, report = subject.result(), report_of(subject)
+    mine, report = subject.result(), subject.alone
     must(not report["problem"], f"in a process of its own: {report['problem']}")
     _same(mine, report["result"])
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saidpo_core.components import Trial
+from saidpo_core.conformance.alone import report_of
 from saidpo_core.contracts import blame
 from saidpo_core.errors import MissingExtra, PluginError, SaidpoError
 from saidpo_core.options import build_options
@@ -117,6 +118,11 @@ class Subject:
         """The options of the trial, checked as those of a user are."""
         where = {key: f"trial of {self.offer}: {key}" for key in self.trial.options}
         return build_options(self.offer.component.options, self.trial.options, where)
+
+    @cached_property
+    def alone(self) -> dict[str, Any]:
+        """What ``alone`` reports of it from a process of its own; run once, for all checks that look at it."""
+        return report_of(self.offer)
 
     @cached_property
     def inputs(self) -> Mapping[str, Any]:
