@@ -18,11 +18,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from saidpo_core import Request, UsageError
+from saidpo_plugins.common.tokens import widths_of
 from saidpo_plugins.generators.transformers import (
     TransformersEngine,
     TransformersGenerator,
     TransformersOptions,
-    widths_of,
 )
 from saidpo_plugins.policies.embedded import saidpo_policies
 from tests.builders import make_problem
@@ -173,8 +173,11 @@ def test_a_chat_template_is_used_if_there_is_one(tmp_path: Path, engine: Transfo
     )
     (tmp_path / "chat" / "chat_template.jinja").write_text(template)
     with generator().load(tmp_path / "chat") as chat:
-        assert chat.tokenizer.decode(chat.prompt_ids(PROBLEMS[0])) == f"<user>{QUESTIONS[0]}<a>"
-    assert engine.tokenizer.decode(engine.prompt_ids(PROBLEMS[0])) == QUESTIONS[0] + "\n"
+        assert (
+            chat.tokenizer.decode(chat.prompt_ids(Request(problem=PROBLEMS[0], seeds=(0,))))
+            == f"<user>{QUESTIONS[0]}<a>"
+        )
+    assert engine.tokenizer.decode(engine.prompt_ids(Request(problem=PROBLEMS[0], seeds=(0,)))) == QUESTIONS[0] + "\n"
 
 
 def test_a_prompt_that_is_too_long_is_named(engine: TransformersEngine) -> None:

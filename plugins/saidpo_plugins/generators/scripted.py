@@ -96,7 +96,7 @@ class ScriptedEngine:
         self.options = options
 
     def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
-        prompts = [self.engine.prompt_ids(request.problem) for request in requests]
+        prompts = [self.engine.prompt_ids(request) for request in requests]
         rows = [
             (prompt, *self._chosen(request.problem, 0 if greedy else seed, len(prompt)))
             for prompt, request in zip(prompts, requests, strict=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from saidpo_core import Component, Generation, Generator, Problem, Request, Response, UsageError, hookimpl, option
+from saidpo_core import Component, Generation, Generator, Request, Response, hookimpl, option
 from saidpo_plugins.common.checkpoints import (
     best_device,
     check_checkpoint,
@@ -22,6 +22,8 @@ from saidpo_plugins.common.checkpoints import (
     load_model,
     load_tokenizer,
 )
+from saidpo_plugins.common.prompts import render
+from saidpo_plugins.common.tokens import stop_ids, widths_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +67,10 @@ class TransformersEngine:
         self.model = model
         self.tokenizer = tokenizer
         self.options = options
-        self.stop_ids = _stop_ids(model, tokenizer)
+        self.stop_ids = stop_ids(model.generation_config, tokenizer)
 
     def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
-        prompts = [self.prompt_ids(request.problem) for request in requests]
+        prompts = [self.prompt_ids(request) for request in requests]
         rows = [(i, seed) for i, request in enumerate(requests) for seed in request.seeds]
         # Bucketed: prompts of like length share a batch. The sort is stable, so the batches are always the same.
         rows.sort(key=lambda row: len(prompts[row[0]]))
@@ -83,22 +85,8 @@ class TransformersEngine:
             for i, (request, prompt) in enumerate(zip(requests, prompts, strict=True))
         ]
 
-    def prompt_ids(self, problem: Problem) -> tuple[int, ...]:
-        """The prompt as token ids: by the tokenizer's chat template if it has one, else the question and a newline."""
-        if self.tokenizer.chat_template:
-            message = [{"role": "user", "content": problem.question}]
-            ids = self.tokenizer.apply_chat_template(
-                message, add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-        else:
-            ids = self.tokenizer(problem.question + "\n")["input_ids"]
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        if limit is not None and len(ids) >= limit:
-            raise UsageError(
-                f"problem {problem.id}: its prompt has {len(ids)} tokens, the model takes at most {limit}; "
-                "drop the problem from the pool"
-            )
-        return tuple(ids)
+    def prompt_ids(self, request: Request) -> tuple[int, ...]:
+        return render(self.tokenizer, request, getattr(self.model.config, "max_position_embeddings", None))
 
     def _generate_batch(self, prompts: list[tuple[int, ...]], seeds: list[int] | None) -> list[Response]:
         import torch
@@ -202,29 +190,6 @@ def _uniforms(seeds: list[int] | None, steps: int, device: Any) -> Any:
 
     rows = np.stack([np.random.Generator(np.random.PCG64(seed)).random(steps, dtype=np.float32) for seed in seeds])
     return torch.from_numpy(rows).to(device)
-
-
-def widths_of(tokenizer: Any, ids: list[int], text: str) -> tuple[int, ...]:
-    """Characters of ``text`` that each token adds; empty if this tokenizer does not tell it token by token."""
-    from tokenizers import Tokenizer
-    from tokenizers.decoders import DecodeStream
-
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if not isinstance(backend, Tokenizer):
-        return ()
-    stream = DecodeStream(skip_special_tokens=True)
-    pieces = [stream.step(backend, token) or "" for token in ids]  # None within a character of several tokens
-    return tuple(map(len, pieces)) if "".join(pieces) == text else ()
-
-
-def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Every end token that the checkpoint's generation settings or its tokenizer name."""
-    configured = model.generation_config.eos_token_id
-    ids = configured if isinstance(configured, list) else [configured]
-    stops = sorted({i for i in [*ids, tokenizer.eos_token_id] if i is not None})
-    if not stops:
-        raise UsageError("the model has no end token: set eos_token_id in generation_config.json or in the tokenizer")
-    return stops
 
 
 @hookimpl
