@@ -4,6 +4,8 @@ What a plug-in needs is imported from here.
 """
 
 from saidpo_core.components import (
+    BringsProblems,
+    ChecksPrompts,
     Clusterer,
     Component,
     Difficulty,
@@ -36,15 +38,19 @@ from saidpo_core.records import (
     Policy,
     Problem,
     ProblemSets,
+    Prompt,
     Request,
     Response,
     RoundEvidence,
     TrainingReport,
     Verdict,
 )
+from saidpo_core.statistics import accuracy_interval
 
 __all__ = [
     "Attempts",
+    "BringsProblems",
+    "ChecksPrompts",
     "Clusterer",
     "Component",
     "Difficulty",
@@ -67,6 +73,7 @@ __all__ = [
     "Problem",
     "ProblemSets",
     "Progress",
+    "Prompt",
     "Request",
     "Response",
     "RoundEvidence",
@@ -80,6 +87,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "Verifier",
+    "accuracy_interval",
     "hookimpl",
     "option",
 ]

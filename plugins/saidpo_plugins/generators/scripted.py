@@ -32,6 +32,7 @@ from saidpo_core import (
     option,
 )
 from saidpo_plugins.common.checkpoints import check_checkpoint
+from saidpo_plugins.common.preflight import preflight
 from saidpo_plugins.generators.transformers import TransformersEngine, TransformersGenerator, TransformersOptions
 
 
@@ -49,6 +50,9 @@ class ScriptedGenerator:
     def check(self, policy: Path) -> None:
         check_checkpoint(policy)
         self._responses()
+
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        return preflight(policy, requests, max_new_tokens=self.options.max_new_tokens)
 
     @contextmanager
     def load(self, policy: Path) -> Iterator[ScriptedEngine]:

@@ -22,6 +22,7 @@ from saidpo_plugins.common.checkpoints import (
     load_model,
     load_tokenizer,
 )
+from saidpo_plugins.common.preflight import preflight
 from saidpo_plugins.common.prompts import render
 from saidpo_plugins.common.tokens import stop_ids, widths_of
 
@@ -43,6 +44,12 @@ class TransformersGenerator:
 
     def check(self, policy: Path) -> None:
         check_checkpoint(policy)
+
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        options = self.options
+        return preflight(
+            policy, requests, max_new_tokens=options.max_new_tokens, trust_remote_code=options.trust_remote_code
+        )
 
     @contextmanager
     def load(self, policy: Path) -> Iterator[TransformersEngine]:
