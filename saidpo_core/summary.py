@@ -15,7 +15,7 @@ from saidpo_core.records import Attempts, Evaluation, Pair, TrainingReport
 from saidpo_core.run_dir import RunDir, write_atomically
 from saidpo_core.selection import Draw, counts_of, response_counts, round_share
 
-_PREPARE = {"pool", "tag", "embed", "cluster"}
+_PREPARE = {"pool", "problems-to-measure", "preflight", "tag", "embed", "cluster"}
 
 
 class Summary:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from saidpo_core import Problem, UsageError
 from saidpo_plugins.common.rows import quiet_datasets, rows_of
@@ -129,14 +132,17 @@ def load_benchmarks(names: Sequence[str], files: Path | None) -> list[Problem]:
         raise UsageError(f"no benchmark {', '.join(unknown)}{where}; there are {', '.join((*BENCHMARKS, *places))}")
     problems: list[Problem] = []
     missing: list[str] = []
+    offline = any(name not in places for name in names) and not hub_can_be_found()
     for name in names:
         try:
-            problems += from_file(name, places[name]) if name in places else from_hub(BENCHMARKS[name])
+            problems += from_file(name, places[name]) if name in places else from_hub(BENCHMARKS[name], offline=offline)
         except _NotHere as error:
             missing.append(str(error))
+            offline = offline or isinstance(error.__cause__, ConnectionError)  # each try takes half a minute
     if missing:
         raise UsageError(
-            f"{len(missing)} of {len(names)} benchmarks are not here, and the hub did not give them:\n  "
+            f"{len(missing)} of {len(names)} benchmarks are not here, and the hub "
+            + ("cannot be reached:\n  " if offline else "did not give them:\n  ")
             + "\n  ".join(missing)
             + "\nWhere there is a network, run what stands behind each name; put the files into a folder here, and give"
             " --evaluator.files=FOLDER (saidpo eval: --files)"
@@ -174,15 +180,30 @@ def from_file(name: str, path: Path) -> list[Problem]:
     return _problems(BENCHMARKS.get(name, _OWN), name, rows_of(path), f"{path.name}, sha256 {digest[:16]}")
 
 
-def from_hub(benchmark: Benchmark) -> list[Problem]:
-    """The problems of one of the eight, through ``datasets``: from its cache if they were fetched before."""
+def hub_can_be_found() -> bool:
+    """Whether the hub's name resolves, or a proxy may know it; without, ``datasets`` tries for half a minute."""
     import datasets
 
-    with quiet_datasets():
+    host = urlsplit(datasets.config.HF_ENDPOINT).hostname
+    if getproxies():
+        return True
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return True
+
+
+def from_hub(benchmark: Benchmark, *, offline: bool = False) -> list[Problem]:
+    """The problems of one of the eight, through ``datasets``; from its cache if ``offline``, or if nothing is newer."""
+    import datasets
+
+    with quiet_datasets(offline=offline):
         try:
             table = datasets.load_dataset(benchmark.path, benchmark.config, split=benchmark.split)
         except Exception as error:  # datasets, the hub's client and the network raise dozens of kinds
-            raise _NotHere(f"{benchmark.name}: {_how_to_fetch(benchmark)}   # {_why(error)}") from error
+            why = "" if isinstance(error, ConnectionError) else f"   # {_why(error)}"
+            raise _NotHere(f"{benchmark.name}: {_how_to_fetch(benchmark)}{why}") from error
         batches = table.with_format("arrow").iter(batch_size=1000)
         rows = [row for batch in batches for row in batch.to_pylist()]
     where = f"{benchmark.path}, {benchmark.split}"

@@ -64,16 +64,19 @@ def _parquet_rows(path: Path) -> list[tuple[str, Any]]:
 
 
 @contextmanager
-def quiet_datasets() -> Iterator[None]:
-    """``datasets`` without its progress bars and log, as they were afterwards."""
+def quiet_datasets(*, offline: bool = False) -> Iterator[None]:
+    """``datasets`` without its progress bars and log, and without the network if ``offline``; as it was afterwards."""
     import datasets
 
     silent, verbosity = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
     datasets.disable_progress_bars()
+    was_offline = datasets.config.HF_HUB_OFFLINE
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    datasets.config.HF_HUB_OFFLINE = offline or was_offline
     try:
         yield
     finally:
+        datasets.config.HF_HUB_OFFLINE = was_offline
         datasets.logging.set_verbosity(verbosity)
         if not silent:
             datasets.enable_progress_bars()

@@ -46,7 +46,7 @@ _RESPONSES = 512
 class BenchmarksOptions:
     names: tuple[str, ...] = option(
         (),
-        "of gsm8k, math500, minerva, gaokao2023en, olympiadbench, collegemath, aime24, amc23 and the files' names, with "
+        "gsm8k, math500, minerva, gaokao2023en, olympiadbench, collegemath, aime24, amc23 or names of files, with "
         "commas; without any: all files, or all eight",
     )
     files: Path | None = option(None, "folder with NAME.jsonl or NAME.parquet; what is not there comes from the hub")
