@@ -45,7 +45,6 @@ from saidpo_core.records import (
     TrainingReport,
     Verdict,
 )
-from saidpo_core.statistics import accuracy_interval
 
 __all__ = [
     "Attempts",
@@ -87,7 +86,6 @@ __all__ = [
     "UsageError",
     "Verdict",
     "Verifier",
-    "accuracy_interval",
     "hookimpl",
     "option",
 ]

@@ -32,7 +32,6 @@ from saidpo_core import (
     Request,
     Trial,
     Verifier,
-    accuracy_interval,
     hookimpl,
     option,
 )
@@ -163,6 +162,8 @@ class _Tally:
         self.counts["tokens"] += tokens
 
     def score(self, samples: int) -> GroupScore:
+        from saidpo_core.statistics import accuracy_interval
+
         return GroupScore(
             right=sum(self.right),
             total=len(self.right) * samples,

@@ -32,7 +32,6 @@ from saidpo_core import (
     option,
 )
 from saidpo_plugins.common.checkpoints import check_checkpoint
-from saidpo_plugins.common.preflight import preflight
 from saidpo_plugins.generators.transformers import TransformersEngine, TransformersGenerator, TransformersOptions
 
 
@@ -52,6 +51,8 @@ class ScriptedGenerator:
         self._responses()
 
     def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        from saidpo_plugins.common.preflight import preflight
+
         return preflight(policy, requests, max_new_tokens=self.options.max_new_tokens)
 
     @contextmanager

@@ -22,7 +22,6 @@ from saidpo_plugins.common.checkpoints import (
     load_model,
     load_tokenizer,
 )
-from saidpo_plugins.common.preflight import preflight
 from saidpo_plugins.common.prompts import render
 from saidpo_plugins.common.tokens import stop_ids, widths_of
 
@@ -46,6 +45,8 @@ class TransformersGenerator:
         check_checkpoint(policy)
 
     def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        from saidpo_plugins.common.preflight import preflight
+
         options = self.options
         return preflight(
             policy, requests, max_new_tokens=options.max_new_tokens, trust_remote_code=options.trust_remote_code
