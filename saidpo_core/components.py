@@ -207,7 +207,7 @@ class Generator(Protocol):
 
 
 @runtime_checkable
-class ChecksPrompts(Protocol):
+class ChecksPrompts(Generator, Protocol):
     """A generator may have this method, too: what will go wrong with the prompts is said before the first round."""
 
     def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
@@ -255,7 +255,7 @@ class Evaluator(Protocol):
 
 
 @runtime_checkable
-class BringsProblems(Protocol):
+class BringsProblems(Evaluator, Protocol):
     """An evaluator may have these methods, too: it then measures with problems of its own."""
 
     def problems(self, held_out: Sequence[Problem]) -> Sequence[Problem]:
