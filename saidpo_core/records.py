@@ -216,7 +216,7 @@ class GroupScore:
     """Responses to each problem, so ``total`` is as many times the number of problems. With more than one, the accuracy
     is avg@n: the mean over problems of the share of right responses."""
     interval: tuple[float, float] | None = None
-    """95% interval of the accuracy, if the evaluator gives one (``saidpo_core.statistics.accuracy_interval``)."""
+    """95% interval of the accuracy, if the evaluator gives one (``saidpo_core.intervals.accuracy_interval``)."""
     truncated: int = 0
     unverifiable: int = 0
     tokens: int = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from saidpo_core.statistics import accuracy_interval
+from saidpo_core.intervals import accuracy_interval
 
 TRIALS, DRAWS = 2000, 400
 

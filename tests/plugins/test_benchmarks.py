@@ -14,7 +14,7 @@ import pytest
 
 from saidpo_core import Generation, Problem, Request, Response, UsageError
 from saidpo_core.conformance.samples import no_progress
-from saidpo_core.statistics import accuracy_interval, mean_interval
+from saidpo_core.intervals import accuracy_interval, mean_interval
 from saidpo_plugins.common import benchmarks
 from saidpo_plugins.common.benchmarks import BENCHMARKS, content_hash, from_file, from_hub, last_box, load_benchmarks
 from saidpo_plugins.evaluators.benchmarks import BenchmarksEvaluator, BenchmarksOptions

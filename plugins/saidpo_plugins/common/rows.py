@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,8 @@ def rows_of(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
     """Where and what: each line that is not blank, as JSON."""
+    import gzip
+
     number = 0
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
@@ -48,6 +48,8 @@ def _parsed(line: bytes, where: str) -> Any:
 
 def _parquet_rows(path: Path) -> list[tuple[str, Any]]:
     """Where and what: each row as a dictionary. Cells are not decoded (no images, no audio)."""
+    import tempfile
+
     import datasets
 
     try:

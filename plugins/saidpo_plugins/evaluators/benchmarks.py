@@ -113,7 +113,7 @@ class BenchmarksEvaluator:
     def _evaluation(
         self, problems: Sequence[Problem], pool_shares: Mapping[str, float], groups: Mapping[str, GroupScore]
     ) -> Evaluation:
-        from saidpo_core.statistics import mean_interval
+        from saidpo_core.intervals import mean_interval
 
         intervals = [score.interval for score in groups.values() if score.interval]
         return Evaluation(
@@ -162,7 +162,7 @@ class _Tally:
         self.counts["tokens"] += tokens
 
     def score(self, samples: int) -> GroupScore:
-        from saidpo_core.statistics import accuracy_interval
+        from saidpo_core.intervals import accuracy_interval
 
         return GroupScore(
             right=sum(self.right),
