@@ -16,11 +16,6 @@ from saidpo_plugins.common.checkpoints import load_tokenizer
 from saidpo_plugins.common.prompts import chat_text, messages_of, plain_text, render, uses_chat
 from saidpo_plugins.common.tokens import end_of_turn, stop_ids
 
-_THINKING = re.compile(
-    r"(?:<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)"
-    r"(?P<closed>\s*(?:</\w[\w:]*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>))?\s*$"
-)
-
 
 def preflight(
     policy: Path, requests: Sequence[Request], *, max_new_tokens: int, trust_remote_code: bool = False
@@ -90,17 +85,27 @@ def _about_template(tokenizer: Any, request: Request) -> Iterator[str]:
         )
     if chat and request.problem.question.strip() not in text:
         yield "the chat template changes or drops the question; use --prompt=FILE"
-    found = _THINKING.search(text)
+    found = _thinking_at_the_end(text)
+    without = "use --prompt=FILE" if chat else "take it out of the text of --prompt"
     if found and found["closed"]:
         yield (
             f"prompts end with an empty thinking block ({found.group().strip()!r}): the policy is made to answer "
-            "without thinking. If it is to think, use --prompt=FILE"
+            f"without thinking. If it is to think, {without}"
         )
     elif found:
         yield (
             f"prompts end inside a thinking block ({found.group().strip()!r}), so responses hold only its end. They "
-            "are long: see that --generator.max_new_tokens is enough; to do without it, use --prompt=FILE"
+            f"are long: see that --generator.max_new_tokens is enough; to do without it, {without}"
         )
+
+
+def _thinking_at_the_end(text: str) -> re.Match[str] | None:
+    """A thinking block that the prompt opens last, and what closes it (``closed``) if it is empty."""
+    return re.search(
+        r"(?:<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)"
+        r"(?P<closed>\s*(?:</\w[\w:]*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>))?\s*$",
+        text,
+    )
 
 
 def _about_end(tokenizer: Any, request: Request, generation_config: Any, stops: list[int]) -> Iterator[str]:
