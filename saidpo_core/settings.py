@@ -10,7 +10,8 @@ from typing import Any, Literal
 from saidpo_core.errors import PluginError, UsageError, first_line
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.options import build_options, nearest, option, plain, specs_of
-from saidpo_core.records import Policy
+from saidpo_core.prompts import find_prompt
+from saidpo_core.records import Policy, Prompt
 from saidpo_core.registry import Offer, Registry
 
 
@@ -44,6 +45,9 @@ class RunOptions:
         "would take the first policy, by its first probe (ours)",
         low=0,
     )
+    prompt: Literal["auto", "plain", "chat", "qwen-math", "llama-math", "boxed"] | Path = option(
+        "auto", "how a question is put: by the chat template if there is one (auto), a named prompt, or a file's text"
+    )
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Settings:
     """Kind -> what was chosen for it; all kinds, in the order of ``KINDS``."""
     policy: Policy | None
     """The named policy, if ``model`` is one."""
+    prompt: Prompt
+    """What ``--prompt`` names, its file read."""
 
     def as_tree(self) -> dict[str, Any]:
         """As a TOML file would say it; equal trees make equal runs."""
@@ -134,9 +140,9 @@ def resolve(registry: Registry, values: Mapping[str, Any], where: Mapping[str, s
         parts[kind] = Chosen(offer, _component_options(offer, values, where, advice))
     run = {key: value for key, value in advice.items() if key in own}
     run |= {key: value for key, value in values.items() if key in own} | {"model": model}
-    return Settings(
-        build_options(RunOptions, run, {key: where.get(key, f"policy {model}") for key in run}), parts, policy
-    )
+    options = build_options(RunOptions, run, {key: where.get(key, f"policy {model}") for key in run})
+    prompt = find_prompt(options.prompt, where.get("prompt", f"policy {model}: prompt"))
+    return Settings(options, parts, policy, prompt)
 
 
 def _component_options(
