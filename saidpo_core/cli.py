@@ -132,6 +132,22 @@ def study(file: Path, **options: Any) -> None:
     study_file(load_registry(), file, **options)
 
 
+@cli.command()
+@click.argument("run_a", type=click.Path(path_type=Path))
+@click.argument("run_b", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--exit-code", is_flag=True, help="exit with 1 if they differ")
+def diff(run_a: Path, run_b: Path, as_json: bool, exit_code: bool) -> int:
+    """Say how two runs differ: settings, versions, the stage and the problem at which their data parted."""
+    import json
+
+    from saidpo_core.diff import as_text, diff_runs
+
+    found = diff_runs(run_a, run_b)
+    click.echo(json.dumps(vars(found), indent=1) if as_json else as_text(found, run_a, run_b))
+    return int(exit_code and not found.equal)
+
+
 @cli.command("eval", cls=EvalCommand)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="the result and how it came, as JSON")
 @click.option(
