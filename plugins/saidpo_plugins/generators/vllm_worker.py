@@ -23,28 +23,35 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 
-def main(descriptor: str, parent: str) -> None:
-    """Serve the socket ``descriptor`` until it, or the process ``parent``, is gone."""
+def main(descriptor: str, parent: str, make_engine: Callable[[dict[str, Any]], Any] | None = None) -> None:
+    """Serve the socket ``descriptor`` until it, or the process ``parent``, is gone. Never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
     channel = socket.socket(fileno=int(descriptor))
+    engine = None
     lines = channel.makefile("r", encoding="utf-8")
     answers = channel.makefile("w", encoding="utf-8")
     try:
-        engine = _Engine(json.loads(lines.readline() or "{}"))
-        _say(answers, ready=engine.facts())
+        engine = (make_engine or _Engine)(json.loads(lines.readline() or "{}"))
+        say(answers, ready=engine.facts())
         for line in lines:
             engine.answer(json.loads(line), answers)
-            _say(answers, done=True)
+            say(answers, done=True)
     except BrokenPipeError:
         pass
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
-        _say(answers, problem=" ".join(f"{type(error).__name__}: {error}".split())[:1000])
+        with suppress(OSError):
+            say(answers, problem=" ".join(f"{type(error).__name__}: {error}".split())[:1000])
+    if engine is not None:
+        engine.close()
+    os._exit(0)  # nothing is left to be tidied up, and it would take seconds
 
 
 def _end_with(parent: int) -> None:
@@ -88,6 +95,11 @@ class _Engine:
         if cpu:
             self._check_heads()
 
+    def close(self) -> None:
+        """End the processes that it has started for its devices."""
+        with suppress(Exception):
+            self._engine.engine_core.shutdown()
+
     def facts(self) -> dict[str, Any]:
         return self._facts
 
@@ -122,7 +134,7 @@ class _Engine:
         while engine.has_unfinished_requests():
             finished = [output for output in engine.step() if output.finished]
             for output in finished:
-                _say(answers, flush=False, row=int(output.request_id), **_plain(output.outputs[0]))
+                say(answers, flush=False, row=int(output.request_id), **_plain(output.outputs[0]))
             if finished:
                 answers.flush()
 
@@ -135,7 +147,7 @@ def _plain(output: Any) -> dict[str, Any]:
     }
 
 
-def _say(answers: Any, *, flush: bool = True, **message: Any) -> None:
+def say(answers: Any, *, flush: bool = True, **message: Any) -> None:
     answers.write(json.dumps(message, separators=(",", ":")) + "\n")
     if flush:
         answers.flush()
