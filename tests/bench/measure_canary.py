@@ -44,7 +44,7 @@ WRONG: dict[str, Callable[[str, Any], Any]] = {
     "every weight off by 1%": noise(0.01),
     "every weight off by 3%": noise(0.03),
     "every weight off by 10%": noise(0.1),
-    "k_proj of layer 1 transposed in halves": only("layers.1.self_attn.k_proj.weight", lambda w: w.roll(len(w) // 2, 0)),
+    "k_proj of layer 1 with its halves swapped": only("layers.1.self_attn.k_proj.w", lambda w: w.roll(len(w) // 2, 0)),
     "down_proj of layer 2 zero": only("layers.2.mlp.down_proj", lambda w: w * 0),
     "lm_head shifted by one token": only("lm_head", lambda w: w.roll(1, 0)),
     "everything random": noise(100.0),

@@ -1,4 +1,4 @@
-"""A small real chat model for tests: byte-level BPE, Qwen2 with 5.3 million parameters, chat template, taught arithmetic.
+"""A small real chat model for tests: byte-level BPE, Qwen2 of 5.2 million parameters, a chat template, arithmetic.
 
     python tests/models/make_chat_model.py --out my-model
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +216,7 @@ def test_a_torchvision_that_does_not_fit_is_named_with_the_remedy(
 
 
 @pytest.fixture(scope="module")
-def with_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def with_vllm(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the Python that has vLLM, and saidpo as it is now."""
     try:
         python = python_with_vllm()
@@ -229,8 +229,13 @@ def with_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         with subprocess.Popen(
             [str(python), *arguments],
-            cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        ) as process:  # fmt: skip
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process:
             try:
                 out, _ = process.communicate()
             finally:
@@ -238,7 +243,7 @@ def with_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
                     os.killpg(process.pid, signal.SIGKILL)
         return subprocess.CompletedProcess(arguments, process.returncode, out)
 
-    yield call
+    return call
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ def check_torchvision() -> None:
     if find_spec("torchvision") is None:
         return
     try:
-        import torchvision  # type: ignore[import-not-found]  # noqa: F401
+        import torchvision  # noqa: F401
     except Exception as error:
         raise UsageError(
             f"--generator=vllm: the installed torchvision does not fit the installed torch ({error}), so vLLM cannot "
