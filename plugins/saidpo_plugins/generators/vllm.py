@@ -70,7 +70,7 @@ class VllmGenerator:
         try:
             facts = process.ready()
             canary = Canary(policy, facts["dtype"]) if options.canary else None
-            yield VllmEngine(process, tokenizer, options, facts["max_model_len"], canary)
+            yield VllmEngine(process, tokenizer, options, stops, facts["max_model_len"], canary)
         finally:
             process.close()
             if canary is not None:
@@ -81,11 +81,18 @@ class VllmEngine:
     """A loaded policy; see ``saidpo_core.Engine``."""
 
     def __init__(
-        self, process: EngineProcess, tokenizer: Any, options: VllmOptions, limit: int, canary: Canary | None
+        self,
+        process: EngineProcess,
+        tokenizer: Any,
+        options: VllmOptions,
+        stops: list[int],
+        limit: int,
+        canary: Canary | None,
     ) -> None:
         self.process = process
         self.tokenizer = tokenizer
         self.options = options
+        self.stops = stops
         self.limit = limit
         """Tokens of prompt and response together."""
         self._canary = canary

@@ -2,8 +2,12 @@
 
 Some tokens that the engine sampled in its first call are scored by transformers on the CPU, from the same folder in the
 same precision, and the two log-probabilities of each are compared. Rounding keeps them apart by little; other or
-garbled weights, a wrong rotary embedding, a broken kernel by much. **Ours**, as are the limits; ``docs/vllm.md``
-says how they were found and what they cannot see.
+garbled weights, a wrong rotary embedding, a broken kernel by much.
+
+An error e in the logits moves the log-probability of a token by about e (1 - p): not at all if the model is sure of
+it. So the statistic is the sum of the differences over the sum of 1 - p, which says how large the errors in the logits
+are, however sure of itself a model is. **Ours**, as are the limits; ``docs/vllm.md`` says how they were found and
+what they cannot see.
 """
 
 from __future__ import annotations
@@ -22,8 +26,10 @@ TOKENS = 256
 """So many sampled tokens are scored, or all if there are fewer."""
 TOKENS_EACH = 64
 """Of one response at most so many: they have to be of several."""
-LIMITS = {"float32": 0.005, "bfloat16": 0.1, "float16": 0.05}
-"""Largest mean absolute difference in nats a token."""
+LIMITS = {"float32": 0.01, "bfloat16": 0.3, "float16": 0.1}
+"""Largest disagreement, in nats of a logit."""
+_LEAST_DOUBT = 0.01
+"""Least 1 - p of a token: of what is surer, float32 itself leaves nothing but rounding."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,9 @@ class Canary:
             self.close()
         if not found <= limit:  # NaN is no agreement
             raise SaidpoError(
-                f"the canary died: log-probabilities of tokens that vLLM sampled differ from those of transformers by "
-                f"{found:.3g} nats in the mean, where rounding in {self._dtype} allows {limit:g}. vLLM does not run "
-                f"the weights of {self._policy}, or runs this architecture wrongly; nothing of this call was kept. "
+                "the canary died: by the log-probabilities of tokens that it sampled, the logits of vLLM are "
+                f"{found:.3g} off those of transformers, where rounding in {self._dtype} allows {limit:g}. vLLM does "
+                f"not run the weights of {self._policy}, or runs this model wrongly; nothing of this call was kept. "
                 "--generator=transformers does not need vLLM; --generator.canary=false runs without this check"
             )
 
@@ -75,20 +81,23 @@ class Canary:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _start(self) -> None:
-        self._verdict = self._thread.submit(mean_difference, self._policy, self._dtype, tuple(self._samples))
+        self._verdict = self._thread.submit(measure, self._policy, self._dtype, tuple(self._samples))
 
 
-def mean_difference(policy: Path, dtype: str, samples: Sequence[Sample]) -> float:
-    """Mean absolute difference of the log-probabilities in ``samples`` to those of transformers, in nats."""
-    # Half precision of 16 bits is slow or absent on a CPU; what holds in it holds in float32.
+def measure(policy: Path, dtype: str, samples: Sequence[Sample]) -> float:
+    """The ``disagreement`` of ``samples`` with transformers."""
+    # 16 bits of the other kind are slow or absent on a CPU; what is true in them is true in float32.
     model = load_model(policy, dtype="float32" if dtype == "float16" else dtype, device="cpu", trust_remote_code=False)
     model.eval()
-    differences = [
-        abs(ours - theirs)
-        for sample in samples
-        for ours, theirs in zip(sample.logprobs, score(model, sample.prompt_ids, sample.token_ids), strict=True)
-    ]
-    return math.fsum(differences) / len(differences) if all(map(math.isfinite, differences)) else math.nan
+    ours = [logprob for sample in samples for logprob in sample.logprobs]
+    theirs = [logprob for sample in samples for logprob in score(model, sample.prompt_ids, sample.token_ids)]
+    return disagreement(ours, theirs)
+
+
+def disagreement(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """How far apart two lists of log-probabilities of the same tokens are, in nats of a logit; NaN if one is NaN."""
+    doubt = [max(1 - (math.exp(a) + math.exp(b)) / 2, _LEAST_DOUBT) for a, b in zip(ours, theirs, strict=True)]
+    return math.fsum(abs(a - b) for a, b in zip(ours, theirs, strict=True)) / math.fsum(doubt)
 
 
 def score(model: Any, prompt_ids: Sequence[int], token_ids: Sequence[int]) -> list[float]:
