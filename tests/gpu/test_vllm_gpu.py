@@ -86,7 +86,7 @@ def test_the_canary_notices_other_weights(policy: Path, tmp_path: Path) -> None:
     rng = torch.Generator().manual_seed(0)
     with generator().load(folder) as stale:
         weights = load_file(folder / "model.safetensors")
-        moved = {k: w + 0.3 * w.std() * torch.randn(w.shape, generator=rng) for k, w in weights.items()}
+        moved = {k: w + 0.5 * w.std() * torch.randn(w.shape, generator=rng) for k, w in weights.items()}
         save_file(moved, folder / "model.safetensors", {"format": "pt"})
         with pytest.raises(SaidpoError, match=r"the canary died: .* rounding in bfloat16 allows"):
             stale.generate(ask(1, 2, 3, 4))

@@ -44,5 +44,5 @@ class FakeEngine:
         pass
 
 
-def main(descriptor: str, parent: str) -> None:
-    vllm_worker.main(descriptor, parent, FakeEngine)
+def main(descriptor: str, parent: str, log: str) -> None:
+    vllm_worker.main(descriptor, parent, log, FakeEngine)

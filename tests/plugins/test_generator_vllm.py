@@ -142,6 +142,7 @@ def test_an_engine_ends_with_its_parent(logs: Path) -> None:
         assert all(map(is_alive, pids))
         parent.kill()
     assert eventually(lambda: not any(map(is_alive, pids)))
+    assert not list(logs.iterdir())
 
 
 @pytest.fixture(scope="module")

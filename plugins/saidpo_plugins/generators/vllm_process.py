@@ -22,7 +22,7 @@ from typing import Any
 
 from saidpo_core import SaidpoError
 
-_BOOT = "import sys; sys.path[:] = sys.argv[3:]; from {module} import main; main(*sys.argv[1:3])"
+_BOOT = "import sys; sys.path[:] = sys.argv[4:]; from {module} import main; main(*sys.argv[1:4])"
 _END_SECONDS = 20.0
 """An engine that was told to end is killed so much later."""
 _GROUP_SECONDS = 5.0
@@ -52,7 +52,8 @@ class EngineProcess:
         try:
             self._process = subprocess.Popen(
                 [
-                    sys.executable, "-P", "-c", _BOOT.format(module=module), str(theirs.fileno()), str(os.getpid()),
+                    sys.executable, "-P", "-c", _BOOT.format(module=module),
+                    str(theirs.fileno()), str(os.getpid()), name,
                     *(path or os.getcwd() for path in sys.path),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -28,10 +28,13 @@ from contextlib import suppress
 from typing import Any
 
 
-def main(descriptor: str, parent: str, make_engine: Callable[[dict[str, Any]], Any] | None = None) -> None:
-    """Serve the socket ``descriptor`` until it, or the process ``parent``, is gone. Never returns."""
+def main(descriptor: str, parent: str, log: str, make_engine: Callable[[dict[str, Any]], Any] | None = None) -> None:
+    """Serve the socket ``descriptor`` until it, or the process ``parent``, is gone. Never returns.
+
+    ``log`` is where output goes; the parent's to remove, if it lives.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(int(parent), log), daemon=True).start()
     channel = socket.socket(fileno=int(descriptor))
     engine = None
     lines = channel.makefile("r", encoding="utf-8")
@@ -48,16 +51,18 @@ def main(descriptor: str, parent: str, make_engine: Callable[[dict[str, Any]], A
         traceback.print_exc()
         sys.stderr.flush()
         with suppress(OSError):
-            say(answers, problem=" ".join(f"{type(error).__name__}: {error}".split())[:1000])
+            say(answers, problem=_in_a_line(error))
     if engine is not None:
         engine.close()
     os._exit(0)  # nothing is left to be tidied up, and it would take seconds
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, log: str) -> None:
     """A process of the same group for every device may have been started: the group ends, whoever is in it."""
     while os.getppid() == parent:
         time.sleep(0.5)
+    with suppress(OSError):
+        os.unlink(log)
     os.killpg(0, signal.SIGKILL)
 
 
@@ -137,6 +142,12 @@ class _Engine:
                 say(answers, flush=False, row=int(output.request_id), **_plain(output.outputs[0]))
             if finished:
                 answers.flush()
+
+
+def _in_a_line(error: Exception) -> str:
+    """vLLM's errors have many lines, of which the first says least; pydantic's end with what no user wrote."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text.split(" [type=")[0][:1000]
 
 
 def _plain(output: Any) -> dict[str, Any]:
