@@ -45,13 +45,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: run(name, tmp_path_factory.mktemp("runs") / name) for name in ("vllm", "transformers")}
 
 
-def stage(run: Path, name: str) -> Path:
-    [folder] = run.glob(f"round-{name}")
-    return folder
-
-
 def test_both_probe_the_same_problems_with_the_same_prompts(runs: dict[str, Path]) -> None:
-    ours, theirs = (read_attempts(stage(run, "1/01-probe")) for run in runs.values())
+    ours, theirs = (read_attempts(run / "round-1" / "01-probe") for run in runs.values())
     assert [(item.problem_id, item.prompt_ids) for item in ours] == [(i.problem_id, i.prompt_ids) for i in theirs]
     assert len(ours) == 120
 
@@ -60,7 +55,7 @@ def test_pass_rates_agree_within_what_chance_allows(runs: dict[str, Path]) -> No
     """Fisher's exact test of right answers for each kind of problem, and of pairs; seeds are fixed, so no flakes."""
     tables: dict[str, list[tuple[int, int]]] = {}
     for run in runs.values():
-        attempts = read_attempts(stage(run, "1/01-probe"))
+        attempts = read_attempts(run / "round-1" / "01-probe")
         for kind in ("sums", "differences", "products"):
             mine = [item for item in attempts if item.problem_id.startswith(kind)]
             right = sum(len(item.right) for item in mine)
@@ -78,7 +73,7 @@ def test_right_answers_differ_problem_by_problem_no_more_than_chance_allows(runs
     """A sign test: on as many problems the one engine finds more right answers as the other."""
 
     def rates(run: Path) -> list[int]:
-        return [len(item.right) for item in read_attempts(stage(run, "1/01-probe"))]
+        return [len(item.right) for item in read_attempts(run / "round-1" / "01-probe")]
 
     signs = Counter((a > b) - (a < b) for a, b in zip(*map(rates, runs.values()), strict=True))
     assert binomtest(signs[1], signs[1] + signs[-1]).pvalue > 0.01
@@ -86,7 +81,7 @@ def test_right_answers_differ_problem_by_problem_no_more_than_chance_allows(runs
 
 def test_greedy_accuracy_is_the_same_up_to_near_ties(runs: dict[str, Path]) -> None:
     ours, theirs = (
-        json.loads((stage(run, "0/05-evaluate") / "evaluation.json").read_text())["groups"] for run in runs.values()
+        json.loads((run / "start" / "05-evaluate" / "evaluation.json").read_text())["groups"] for run in runs.values()
     )
     assert set(ours) == set(theirs)
     for group, score in ours.items():
@@ -95,16 +90,16 @@ def test_greedy_accuracy_is_the_same_up_to_near_ties(runs: dict[str, Path]) -> N
 
 def test_both_learn_a_next_policy_from_pairs(runs: dict[str, Path]) -> None:
     for run in runs.values():
-        pairs = (stage(run, "1/04-pair") / "pairs.jsonl").read_text().splitlines()
+        pairs = (run / "round-1" / "04-pair" / "pairs.jsonl").read_text().splitlines()
         assert len(pairs) >= 20
-        assert any((stage(run, "1/05-train") / "model").glob("*.safetensors"))
+        assert any((run / "round-1" / "05-train" / "model").glob("*.safetensors"))
 
 
 def test_log_probabilities_are_those_of_the_other_engine(runs: dict[str, Path]) -> None:
     """Of responses that both happened to sample."""
 
     def sampled(run: Path) -> dict[tuple[str, tuple[int, ...]], tuple[float, ...]]:
-        attempts: list[Attempts] = read_attempts(stage(run, "1/01-probe"))
+        attempts: list[Attempts] = read_attempts(run / "round-1" / "01-probe")
         return {(item.problem_id, r.token_ids): r.logprobs for item in attempts for r in item.responses}
 
     ours, theirs = map(sampled, runs.values())
