@@ -52,6 +52,8 @@ class Trial:
     """Problems to try it on, if it is not made for any; answers and ``extra`` as it needs them."""
     cases: Sequence[tuple[Problem, str, Outcome]] = ()
     """Verifiers only: (problem, response, the verdict that is due), at least one right and one wrong."""
+    policy: Path | None = None
+    """Generators and trainers only: a small policy to try it on, if it cannot load the one that ships with saidpo."""
 
 
 @dataclass(frozen=True, kw_only=True)
