@@ -29,10 +29,11 @@ def quiet() -> Iterator[None]:
     """Progress is ours to show: silence the chatter of the libraries below."""
     from transformers.utils import logging as transformers_logging
 
-    trl = logging.getLogger("trl")
+    trl, deepspeed = logging.getLogger("trl"), logging.getLogger("DeepSpeed")
     verbosity, level = transformers_logging.get_verbosity(), trl.level
     transformers_logging.set_verbosity_error()
     trl.setLevel(logging.ERROR)
+    deepspeed.addFilter(_errors)  # it sets its level itself, when transformers imports it
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
@@ -40,3 +41,8 @@ def quiet() -> Iterator[None]:
     finally:
         transformers_logging.set_verbosity(verbosity)
         trl.setLevel(level)
+        deepspeed.removeFilter(_errors)
+
+
+def _errors(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR

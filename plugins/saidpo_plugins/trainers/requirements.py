@@ -15,16 +15,21 @@ T = TypeVar("T", bound="TRLOptions")
 
 def usable(options: T) -> T:
     """``options``, if this machine has what they need."""
-    wanted = {
+    packages = {
         "--trainer.lora_r": ("peft", "peft", options.lora_r > 0),
         "--trainer.qlora": ("bitsandbytes", "qlora", options.qlora),
         "--trainer.liger": ("liger_kernel", "liger", options.liger),
         "--trainer.launch=zero3": ("deepspeed", "deepspeed", options.launch == "zero3"),
     }
-    for flag in ("--trainer.qlora", "--trainer.liger"):
-        if wanted[flag][2] and not _cuda():
+    on_cuda = {
+        "--trainer.qlora": options.qlora,
+        "--trainer.liger": options.liger,
+        f"--trainer.launch={options.launch}": options.launch in ("fsdp2", "zero3"),  # accelerate shards nothing on CPUs
+    }
+    for flag, asked in on_cuda.items():
+        if asked and not _cuda():
             raise UsageError(f"{flag} needs a CUDA device, and this machine has none; leave it out")
-    for flag, (package, extra, asked) in wanted.items():
+    for flag, (package, extra, asked) in packages.items():
         if asked and find_spec(package) is None:
             raise MissingExtra(flag, package, extra)
     return options

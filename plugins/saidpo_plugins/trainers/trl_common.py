@@ -149,7 +149,8 @@ def trl_config(kind: Any, job: TrainingJob, options: TRLOptions, *, smallest_bat
         "disable_tqdm": True,
         **length,
     }
-    config = kind(**(settings | own))
+    with quiet():
+        config = kind(**(settings | own))
     config._n_gpu = min(1, config.n_gpu)  # one process, one device: with several in sight TRL refuses to start
     return config
 

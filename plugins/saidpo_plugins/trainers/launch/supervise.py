@@ -37,8 +37,8 @@ def run_workers(plan: Plan, trainer: Spreadable, job: TrainingJob) -> TrainingRe
     folder.mkdir()
     try:
         write_job(folder, trainer, job)
-        with _listening() as (address, listener), _launched(plan, folder, address) as launcher:
-            return _Service(plan, job, folder, listener, launcher).serve()
+        with _listening() as (place, listener), _launched(plan, folder, place / "run") as launcher:
+            return _Service(plan, job, folder, place, listener, launcher).serve()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -47,9 +47,15 @@ class _Service:
     """Answers the workers until rank 0 has reported, or one of them fails."""
 
     def __init__(
-        self, plan: Plan, job: TrainingJob, folder: Path, listener: socket.socket, launcher: subprocess.Popen[bytes]
+        self,
+        plan: Plan,
+        job: TrainingJob,
+        folder: Path,
+        place: Path,
+        listener: socket.socket,
+        launcher: subprocess.Popen[bytes],
     ) -> None:
-        self.plan, self.job, self.folder, self.launcher = plan, job, folder, launcher
+        self.plan, self.job, self.folder, self.place, self.launcher = plan, job, folder, place, launcher
         self.listener = listener
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
@@ -87,7 +93,9 @@ class _Service:
             return
         for message in messages:
             if "hello" in message:
-                self.ranks[line.connection] = message["hello"]
+                self.ranks[line.connection], processes = message["hello"]
+                if len(self.ranks) == processes:  # all are here: a run that is killed leaves no socket behind
+                    shutil.rmtree(self.place, ignore_errors=True)
             elif "progress" in message:
                 self.job.progress(*message["progress"])
             elif "verify" in message:
@@ -116,24 +124,24 @@ class _Service:
 
 
 @contextmanager
-def _listening() -> Iterator[tuple[str, socket.socket]]:
+def _listening() -> Iterator[tuple[Path, socket.socket]]:
     """A socket in a folder that only this user can enter. Run folders can have longer names than sockets may."""
     place = Path(tempfile.mkdtemp(prefix="saidpo-train-"))
     try:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(place / "run"))
             listener.listen()
-            yield str(place / "run"), listener
+            yield place, listener
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager
-def _launched(plan: Plan, folder: Path, address: str) -> Iterator[subprocess.Popen[bytes]]:
+def _launched(plan: Plan, folder: Path, address: Path) -> Iterator[subprocess.Popen[bytes]]:
     """``accelerate launch``, in a session of its own so that Ctrl-C reaches it through us alone."""
     command = [sys.executable, "-m", "accelerate.commands.launch", f"--config_file={plan.config}"]
     command += [f"--num_processes={plan.processes}"] if plan.processes else []
-    command += ["--main_process_port=0", "--module", "saidpo_plugins.trainers.launch.worker", str(folder), address]
+    command += ["--main_process_port=0", "--module", "saidpo_plugins.trainers.launch.worker", str(folder), str(address)]
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
     if plan.cpu:
         environment |= {"ACCELERATE_USE_CPU": "true", "DS_ACCELERATOR": "cpu"}

@@ -1,6 +1,6 @@
 """What the run and its workers say to each other: JSON lines over a Unix socket that only this user can open.
 
-    worker -> run   {"hello": RANK}
+    worker -> run   {"hello": [RANK, PROCESSES]}
                     {"progress": [DONE, TOTAL]}                 from rank 0
                     {"verify": [[PROBLEM_ID, RESPONSE], ...]}   answered
                     {"report": {...}}                           from rank 0, the last

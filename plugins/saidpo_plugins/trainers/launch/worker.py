@@ -20,6 +20,7 @@ from saidpo_core.codecs import report_to_json
 from saidpo_core.errors import first_line
 from saidpo_plugins.trainers.launch.folder import read_job
 from saidpo_plugins.trainers.launch.wire import Line
+from saidpo_plugins.trainers.trl_common import processes_here
 
 
 class Run:
@@ -31,7 +32,7 @@ class Run:
         self.line = Line(connection)
         self.rank = rank
         self.answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self.line.send({"hello": rank})
+        self.line.send({"hello": [rank, processes_here()]})
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
