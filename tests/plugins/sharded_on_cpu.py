@@ -36,7 +36,9 @@ def sharded(trainer: Any) -> bool:
     from torch.distributed.tensor import DTensor
 
     weights = list(trainer.model.parameters())
-    return all(isinstance(w, DTensor) or (hasattr(w, "ds_tensor") and w.ds_tensor.numel() < w.ds_numel) for w in weights)
+    return all(
+        isinstance(w, DTensor) or (hasattr(w, "ds_tensor") and w.ds_tensor.numel() < w.ds_numel) for w in weights
+    )
 
 
 class Sharded:

@@ -42,7 +42,9 @@ def test_no_other_equal_micro_batches_have_less_padding(
     lengths = data.draw(st.lists(st.integers(1, 50), min_size=size, max_size=size))
     other = data.draw(st.permutations(range(size)))
     batches = [batch for own in deal(range(size), lengths, micro, processes) for batch in own]
-    assert padded(batches, lengths) <= padded([other[start : start + micro] for start in range(0, size, micro)], lengths)
+    assert padded(batches, lengths) <= padded(
+        [other[start : start + micro] for start in range(0, size, micro)], lengths
+    )
 
 
 @given(lengths_of_rows, st.integers(1, 12), micro_batch, processes, st.integers(0, 3))

@@ -125,7 +125,7 @@ def test_what_a_worker_refuses_is_said_as_if_it_were_the_run(tmp_path: Path) -> 
 def test_a_worker_that_is_killed_ends_the_training_with_one_message(tmp_path: Path) -> None:
     def kill_one(done: int, total: int) -> None:
         if done == 2:
-            launcher, *workers = sorted(workers_of(tmp_path))
+            _launcher, *workers = sorted(workers_of(tmp_path))
             os.kill(workers[-1], signal.SIGKILL)
 
     job = make_job(tmp_path / "new", progress=kill_one)

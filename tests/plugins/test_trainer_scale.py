@@ -42,7 +42,7 @@ def same(one: Path, two: Path, atol: float = 1e-5) -> bool:
 
 @pytest.mark.parametrize("kind", ["dpo", "sft"])
 def test_micro_batches_and_grouping_change_no_more_than_rounding(kind: str, tmp_path: Path) -> None:
-    """Also in the last step of a pass, which has fewer examples, and for the log-likelihood term, which is of tokens."""
+    """Also in the last step of a pass, which has fewer examples, and for the log-likelihood term, a mean of tokens."""
     extra = {"nll": 0.5} if kind == "dpo" else {"responses": "pairs", "per_problem": 0}
     common = {"steps": 4, "batch_size": 4, **extra}
     train(kind, uneven_job(tmp_path / "whole"), micro_batch_size=4, **common)
@@ -248,7 +248,10 @@ def test_several_devices_are_used_in_shards_only_if_they_must(monkeypatch: pytes
     [
         (None, "no such file; expected auto, none, ddp, fsdp2, zero3 or a file"),
         ("{not yaml", "not a config file of accelerate"),
-        ("compute_environment: LOCAL_MACHINE\ndistributed_type: MULTI_GPU\nnum_machines: 2\n", "num_machines must be 1"),
+        (
+            "compute_environment: LOCAL_MACHINE\ndistributed_type: MULTI_GPU\nnum_machines: 2\n",
+            "num_machines must be 1",
+        ),
     ],
 )
 def test_a_config_file_that_cannot_be_used_is_named(text: str | None, message: str, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 Reinforcement learning with the paper's selection of problems, which the paper leaves open. The policy that is being
 trained samples a group of responses to a problem (by transformers, where it is trained), the run's verifier judges
-them, and what is better than its group's mean becomes likelier. The loss is TRL's default: a mean over the tokens of the
-batch, advantages divided by the group's standard deviation, and no pull towards a reference unless ``beta`` is set.
+them, and what is better than its group's mean becomes likelier. The loss is TRL's default: a mean over the tokens of
+the batch, advantages divided by the group's standard deviation, and no pull towards a reference unless ``beta`` is
+set. In several processes each samples and trains its share of every step; all ask the one verifier of the run.
 
 Problems are those that the round's pairs came from, so sampler, difficulty and the budget of pairs decide for it as
 they do for DPO, and ``--max-pairs=0`` takes every usable one. The others of the round would be paid for and hardly

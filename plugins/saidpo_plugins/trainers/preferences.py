@@ -24,9 +24,9 @@ def preference_trainer(pairs: Sequence[Pair], source: Literal["auto", "compute",
     """The class to build. With ``grouped`` off its batches are TRL's own, in training and for the reference."""
     from trl import DPOTrainer
 
-    base = pretokenised(DPOTrainer, ("ref_chosen_logps", "ref_rejected_logps"), _lengths if grouped else None)
+    base: Any = pretokenised(DPOTrainer, ("ref_chosen_logps", "ref_rejected_logps"), _lengths if grouped else None)
 
-    class Preferences(base):  # type: ignore[misc, unused-ignore]
+    class Preferences(base):  # type: ignore[misc, valid-type, unused-ignore]
         reference_gap = float("nan")
         """The largest difference between rollouts and reference that was found, in nats a response."""
         reused = False

@@ -27,12 +27,12 @@ def save_policy(trainer: Any, job: TrainingJob, options: TRLOptions) -> None:
     require_finite(model.named_parameters() if state is None else state.items())
     if options.lora_r:
         from peft import get_peft_model_state_dict
+        from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
+        unset_hf_deepspeed_config()  # or the weights would come in shards, and wait for the other processes
         small = get_peft_model_state_dict(model, state_dict=state)
         small = {key: value.detach().float().cpu() for key, value in small.items()}
-        base = load_model(
-            job.policy, dtype="float32", device="cpu", trust_remote_code=options.trust_remote_code
-        )
+        base = load_model(job.policy, dtype="float32", device="cpu", trust_remote_code=options.trust_remote_code)
         model, state = merged(base, options, small), None
         if options.dtype == "bfloat16":
             model = model.bfloat16()

@@ -59,9 +59,7 @@ class StepBatches:
         seed: with the epoch, what the order follows from; the order is that of TRL's own sampler.
     """
 
-    def __init__(
-        self, lengths: Sequence[int], *, batch: int, micro: int, processes: int, rank: int, seed: int
-    ) -> None:
+    def __init__(self, lengths: Sequence[int], *, batch: int, micro: int, processes: int, rank: int, seed: int) -> None:
         self.lengths, self.batch, self.micro = lengths, batch, micro
         self.processes, self.rank, self.seed = processes, rank, seed
         self.epoch = 0
@@ -87,12 +85,12 @@ class StepBatches:
 
 def loader(dataset: Any, batches: StepBatches, collate: Callable[[list[Any]], Any], pin_memory: bool) -> Any:
     """A torch ``DataLoader`` of these micro-batches. Each says under ``rows`` how many of its examples count."""
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, Dataset
 
-    class StepLoader(DataLoader):  # type: ignore[misc, type-arg, unused-ignore]
+    class StepLoader(DataLoader[int]):
         set_epoch = staticmethod(batches.set_epoch)
 
-    class Rows:
+    class Rows(Dataset[int]):
         """Hands out the rows' numbers, so that one that is to count for nothing is known to ``batch``."""
 
         def __len__(self) -> int:

@@ -43,7 +43,9 @@ class TRLOptions:
         "float32: weights and arithmetic; mixed: float32 weights, bfloat16 arithmetic; bfloat16: weights too, half the "
         "memory, but small updates are rounded away; auto: mixed on a CUDA device, else float32",
     )
-    lora_r: int = option(0, "rank of LoRA adapters, trained instead of the weights and merged at the end; 0: off", low=0)
+    lora_r: int = option(
+        0, "rank of LoRA adapters, trained instead of the weights and merged at the end; 0: off", low=0
+    )
     lora_alpha: float | Literal["auto"] = option("auto", "scale of the adapters, times 1/r; auto: twice r", low=0)
     lora_targets: tuple[str, ...] = option(("all-linear",), "layers with adapters, by name")
     qlora: bool = option(False, "hold the weights below the adapters in 4 bits (bitsandbytes; needs CUDA and lora_r)")

@@ -57,7 +57,9 @@ def plan_for(options: TRLOptions, policy: Path) -> Plan | None:
     if launch == "none" and asked not in ("auto", 1):
         raise UsageError(f"--trainer.processes={asked} needs --trainer.launch=auto, ddp, fsdp2, zero3 or a file")
     if devices and asked != "auto" and asked > devices:
-        raise UsageError(f"--trainer.processes={asked}: this machine has {devices} CUDA device(s), one for each process")
+        raise UsageError(
+            f"--trainer.processes={asked}: this machine has {devices} CUDA device(s), one for each process"
+        )
     if isinstance(launch, Path):
         return Plan(_checked(launch), 0 if asked == "auto" else asked, not devices)
     count = max(1, devices) if asked == "auto" else asked

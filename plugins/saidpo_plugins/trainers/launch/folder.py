@@ -46,10 +46,9 @@ def read_job(folder: Path, verifier: Verifier, progress: Callable[[int, int], No
     name, values = row.pop("options")
     options = build_options(_named(name), values, {key: f"--trainer.{key}" for key in values})
     trainer: Spreadable = _named(row.pop("trainer"))(options)
-    paths = {key: Path(row.pop(key)) for key in ("policy", "initial_policy", "out")}
+    row |= {key: Path(row[key]) for key in ("policy", "initial_policy", "out")}
     attempts = read_lines(folder / "attempts.jsonl", lambda a: attempts_from_json(a, [0.0] * len(a["responses"])))
     return trainer, TrainingJob(
-        **paths,
         **row,
         pairs=tuple(read_lines(folder / "pairs.jsonl", pair_from_json)),
         attempts=tuple(attempts),

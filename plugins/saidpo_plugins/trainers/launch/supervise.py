@@ -61,6 +61,7 @@ class _Service:
         self.selector.register(listener, selectors.EVENT_READ)
         self.ranks: dict[socket.socket, int] = {}
         self.report: TrainingReport | None = None
+        self.finished: set[socket.socket] = set()
 
     def serve(self) -> TrainingReport:
         try:
@@ -88,7 +89,7 @@ class _Service:
         if messages is None:
             self.selector.unregister(line.connection)
             line.connection.close()
-            if self.report is None:
+            if self.report is None and line.connection not in self.finished:
                 self._fail(self.ranks.get(line.connection))
             return
         for message in messages:
@@ -101,7 +102,9 @@ class _Service:
             elif "verify" in message:
                 line.send({"verdicts": self._judge(message["verify"])})
             elif "report" in message:
-                self.report = report_from_json(message["report"])
+                self.finished.add(line.connection)
+                if self.ranks[line.connection] == 0:
+                    self.report = report_from_json(message["report"])
             elif message["error"] == "other":
                 self._fail(self.ranks[line.connection], message["message"])
             else:

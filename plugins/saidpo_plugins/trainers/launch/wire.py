@@ -1,11 +1,11 @@
 """What the run and its workers say to each other: JSON lines over a Unix socket that only this user can open.
 
-    worker -> run   {"hello": [RANK, PROCESSES]}
-                    {"progress": [DONE, TOTAL]}                 from rank 0
-                    {"verify": [[PROBLEM_ID, RESPONSE], ...]}   answered
-                    {"report": {...}}                           from rank 0, the last
-                    {"error": TYPE, "message": TEXT}
-    run -> worker   {"verdicts": [[OUTCOME, EXTRACTED, REASON], ...]}
+worker -> run   {"hello": [RANK, PROCESSES]}
+                {"progress": [DONE, TOTAL]}                 from rank 0
+                {"verify": [[PROBLEM_ID, RESPONSE], ...]}   answered
+                {"report": {...}}                           the last; the first rank's counts
+                {"error": TYPE, "message": TEXT}
+run -> worker   {"verdicts": [[OUTCOME, EXTRACTED, REASON], ...]}
 """
 
 from __future__ import annotations

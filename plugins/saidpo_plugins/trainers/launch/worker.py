@@ -1,4 +1,4 @@
-"""One of the processes that ``accelerate launch`` starts: ``python -m saidpo_plugins.trainers.launch.worker FOLDER SOCKET``.
+"""One of the processes that ``accelerate launch`` starts, with the job's folder and the run's socket as arguments.
 
 It ends when the run does: a thread watches the connection, and nothing a worker does outlives it.
 """
@@ -66,8 +66,7 @@ def main(folder: Path, address: str) -> int:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         trainer, job = read_job(folder, run, run.progress)
         report = trainer.train_here(job)
-        if rank == 0:
-            run.line.send({"report": report_to_json(report)})
+        run.line.send({"report": report_to_json(report)})
     except BaseException as error:
         traceback.print_exc()
         sys.stderr.flush()
