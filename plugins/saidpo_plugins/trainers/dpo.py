@@ -1,8 +1,12 @@
 """Trainer ``dpo``: Direct Preference Optimization by TRL's ``DPOTrainer`` (paper: DPO on one pair a problem).
 
-Reference log-probabilities are computed once, before the first step, from the policy that the round starts from
-(``reference=previous``) or from the run's first policy (``reference=initial``). TRL would otherwise reload the
-reference from whatever folder the model's config names, which in an iterative loop can be the wrong one.
+Reference log-probabilities are known before the first step: those of the rollouts, if these agree with the policy that
+the round starts from (``reference=previous``), or computed in one pass of it or of the run's first policy
+(``reference=initial``). TRL would otherwise reload the reference from whatever folder the model's config names, which
+in an iterative loop can be the wrong one.
+
+The loss is a mean over the pairs of an optimiser step, and the term of ``nll`` one over its chosen tokens, however the
+step is dealt out to micro-batches and processes.
 
 ``loss`` goes by TRL's names; the paper's is ``sigmoid``. For ``ipo``, ``beta`` is its tau. ``robust`` takes one label
 in ten for flipped and ``exo_pair`` one in a thousand, as their papers recommend. ``aot`` and ``aot_unpaired`` compare
