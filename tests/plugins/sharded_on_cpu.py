@@ -17,11 +17,12 @@ from saidpo_plugins.trainers.sft import SFT
 
 def pretend() -> None:
     from accelerate.state import DistributedType, PartialState
-    from transformers import TrainingArguments
+    from transformers import TrainingArguments, training_args
 
     os.environ.pop("ACCELERATE_USE_CPU", None)
     os.environ["ACCELERATE_TORCH_DEVICE"] = "cpu"
     PartialState._prepare_backend = lambda self, *args, **kwargs: ("gloo", DistributedType.MULTI_GPU)
+    training_args.is_torch_bf16_gpu_available = lambda: True  # CPUs compute in bfloat16 too
     begin = TrainingArguments.__post_init__
 
     def post_init(self: Any) -> None:

@@ -53,16 +53,16 @@ def require_finite(weights: Iterable[tuple[str, Any]]) -> None:
 
 
 def _whole(trainer: Any) -> dict[str, Any] | None:
-    """All weights of a sharded model, in the CPU's memory of the first process; None if the model is not sharded."""
+    """All weights, in the CPU's memory of the first process; None if the model itself has them as they were trained."""
     accelerator = trainer.accelerator
     if trainer.is_fsdp_enabled:
         return dict(accelerator.get_state_dict(trainer.model_wrapped))
-    if trainer.is_deepspeed_enabled and accelerator.deepspeed_config["zero_optimization"]["stage"] == 3:
-        return _whole_of_zero3(trainer.model, accelerator.is_main_process)
+    if trainer.is_deepspeed_enabled:
+        return _whole_of_deepspeed(trainer.model, accelerator.is_main_process)
     return None
 
 
-def _whole_of_zero3(model: Any, main: bool) -> dict[str, Any]:
+def _whole_of_deepspeed(model: Any, main: bool) -> dict[str, Any]:
     """The optimiser's weights in float32: those of the model itself may be their copies in 16 bits."""
     import deepspeed
     from deepspeed.utils import safe_get_full_fp32_param

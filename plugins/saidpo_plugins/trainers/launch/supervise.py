@@ -132,7 +132,10 @@ def _listening() -> Iterator[tuple[Path, socket.socket]]:
     place = Path(tempfile.mkdtemp(prefix="saidpo-train-"))
     try:
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(place / "run"))
+            try:
+                listener.bind(str(place / "run"))
+            except OSError as error:
+                raise SaidpoError(f"no socket can be made in {place} ({error}); set TMPDIR to a shorter path") from error
             listener.listen()
             yield place, listener
     finally:
