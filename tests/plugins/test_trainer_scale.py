@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from saidpo_core import Pair, Response, SaidpoError, TrainingJob, UsageError
 from saidpo_core.options import build_options
 from saidpo_core.run_dir import sha256
 from saidpo_plugins.trainers.dpo import DPO, DPOOptions
+from saidpo_plugins.trainers.grpo import GRPOOptions
 from saidpo_plugins.trainers.launch import parameters_in, plan_for, training_bytes
 from saidpo_plugins.trainers.sft import SFTOptions
+from saidpo_plugins.trainers.within_round import last_whole
 from tests.plugins.trainer_jobs import POLICY, TEXTS, make_job, prompt_ids, respond, train, watch_models, weights
 
 
@@ -270,3 +273,42 @@ def test_the_shipped_config_files_are_ones_of_accelerate(name: str) -> None:
 
     config = load_config_from_file(str(Path(launch.__file__).with_name(f"{name}.yaml")))
     assert config.distributed_type == {"ddp": "MULTI_GPU", "fsdp2": "FSDP", "zero3": "DEEPSPEED"}[name]
+
+
+@pytest.mark.parametrize("kind", ["dpo", "sft", "kto"])
+def test_a_training_that_is_stopped_goes_on_to_the_same_bits(kind: str, tmp_path: Path) -> None:
+    """Within a pass over the data, with accumulation."""
+    common = {"steps": 7, "batch_size": 2, "micro_batch_size": 2 if kind == "kto" else 1, "scheduler": "cosine"}
+
+    def stop(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    train(kind, uneven_job(tmp_path / "whole"), **common)
+    with pytest.raises(KeyboardInterrupt):
+        train(kind, uneven_job(tmp_path / "new", progress=stop), save_every=2, **common)
+    shutil.rmtree(tmp_path / "new")  # as the loop does
+    told: list[int] = []
+    report = train(
+        kind, uneven_job(tmp_path / "new", progress=lambda done, total: told.append(done)), save_every=2, **common
+    )
+    assert told == [5, 6, 7]
+    assert report.steps == 7
+    assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(tmp_path / "new" / "model.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", "new"}
+
+
+def test_a_checkpoint_that_was_being_written_is_none(tmp_path: Path) -> None:
+    for name, marks in (("checkpoint-9", 1), ("checkpoint-10", 2), ("checkpoint-11", 1)):
+        (tmp_path / name).mkdir()
+        for rank in range(marks):
+            (tmp_path / name / f"whole-{rank}").touch()
+    assert last_whole(tmp_path, 2) == tmp_path / "checkpoint-10"
+    assert last_whole(tmp_path, 1) == tmp_path / "checkpoint-11"
+    assert last_whole(tmp_path, 3) is None
+    assert last_whole(tmp_path / "nothing", 1) is None
+
+
+def test_grpo_does_not_go_on_from_a_step() -> None:
+    with pytest.raises(UsageError, match=r"--trainer.save_every is not for grpo"):
+        build_options(GRPOOptions, {"save_every": 5}, {"save_every": ""})

@@ -54,6 +54,11 @@ class GRPOOptions(TRLOptions):
         "drop", "responses cut off at the token limit: leave them out, or call them wrong"
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.save_every:
+            raise ValueError("--trainer.save_every is not for grpo: what it has sampled so far is part of its report")
+
 
 class GRPO:
     def __init__(self, options: GRPOOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from saidpo_plugins.trainers.step_batches import StepBatches, loader
@@ -27,6 +28,10 @@ def pretokenised(
 
         def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
             return dataset
+
+        def create_accelerator_and_postprocess(self) -> None:
+            super().create_accelerator_and_postprocess()
+            _keep_outputs_whole(self.accelerator)
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
             # Warming up begins at 0, so a training of one step that warms up for one step would change nothing.
@@ -72,3 +77,16 @@ def pretokenised(
             return self.ref_model or self.model
 
     return Pretokenised
+
+
+def _keep_outputs_whole(accelerator: Any) -> None:
+    """accelerate has FSDP2 round whatever a model returns to bfloat16, and the gradients that processes sum.
+
+    Of log-probabilities that leaves 8 bits: a response at -100 nats would be known to half a nat.
+    """
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    policy = getattr(plugin, "mixed_precision_policy", None)
+    if policy is not None and plugin.fsdp_version == 2:
+        import torch
+
+        plugin.mixed_precision_policy = replace(policy, output_dtype=None, reduce_dtype=torch.float32)

@@ -20,6 +20,7 @@ from saidpo_plugins.trainers.lora import adapters, quantization
 from saidpo_plugins.trainers.quiet import quiet, same_random_state
 from saidpo_plugins.trainers.saving import require_finite, save_policy
 from saidpo_plugins.trainers.step_batches import split_batch
+from saidpo_plugins.trainers.within_round import checkpoints_of, last_whole, marks_whole
 
 History = Sequence[Mapping[str, float]]
 """What TRL logged: one entry an optimiser step, with ``loss`` and TRL's other metrics."""
@@ -56,6 +57,9 @@ class TRLOptions:
         "process alone; auto: with several CUDA devices ddp if the training fits on each, else fsdp2",
     )
     processes: int | Literal["auto"] = option("auto", "how many of them; auto: one a CUDA device", low=1)
+    save_every: int = option(
+        0, "keep a checkpoint every so many steps, from which a killed round goes on; 0: it begins again", low=0
+    )
     trust_remote_code: bool = option(False, "run Python code that comes with the checkpoint")
 
     def __post_init__(self) -> None:
@@ -75,15 +79,17 @@ def train(job: TrainingJob, options: TRLOptions, config: Any, build: Callable[[A
         trainer = build(load_policy(job.policy, options, config), tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_progress_callback(job.progress))
+        trainer.add_callback(marks_whole())
+        done = last_whole(checkpoints_of(job), processes_here()) if options.save_every else None
         try:
-            trainer.train()
+            trainer.train(resume_from_checkpoint=str(done) if done else None)
         except RuntimeError:  # torch refuses to sample from what is not finite
             require_finite(trainer.model.named_parameters())
             raise
         save_policy(trainer, job, options)
         if config.process_index == 0:
             tokenizer.save_pretrained(job.out)
-            shutil.rmtree(config.output_dir, ignore_errors=True)  # TRL's own output folder, empty here
+            shutil.rmtree(config.output_dir, ignore_errors=True)  # TRL's own output folder
     history: History = [entry for entry in trainer.state.log_history if "loss" in entry]
     del trainer
     free_device_memory()
@@ -131,28 +137,35 @@ def trl_config(kind: Any, job: TrainingJob, options: TRLOptions, *, smallest_bat
     micro, accumulation = split_batch(options.batch_size, options.micro_batch_size, processes_here(), smallest_batch)
     checkpointing = options.gradient_checkpointing
     length: dict[str, Any] = {"max_steps": options.steps} if options.steps else {"num_train_epochs": options.epochs}
+    bf16 = options.dtype in ("mixed", "bfloat16") or (options.dtype == "auto" and device == "cuda")
+    # DeepSpeed's own bf16 rounds the weights when it takes them over, so what earlier rounds have learnt would be lost.
+    whole_below_zero = bf16 and options.dtype != "bfloat16" and os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
     settings: dict[str, Any] = {
-        "output_dir": str(job.out / "trl"),
+        "output_dir": str(checkpoints_of(job) if options.save_every else job.out / "trl"),
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": accumulation,
         "learning_rate": options.lr,
         "lr_scheduler_type": options.scheduler,
         "warmup_steps": min(options.warmup, 1 - 1e-9),  # a share; 1 would mean one step
         "max_grad_norm": options.max_grad_norm,
-        "bf16": options.dtype in ("mixed", "bfloat16") or (options.dtype == "auto" and device == "cuda"),
+        "bf16": bf16 and not whole_below_zero,
         "gradient_checkpointing": device != "cpu" if checkpointing == "auto" else checkpointing == "on",
         "use_liger_kernel": options.liger,
         "use_cpu": device == "cpu",
         "dataloader_pin_memory": device == "cuda",
         "seed": job.seed % 2**32,
         "logging_steps": 1,
-        "save_strategy": "no",
+        "save_strategy": "steps" if options.save_every else "no",
+        "save_steps": options.save_every or 1,
+        "save_total_limit": 1,
         "report_to": "none",
         "disable_tqdm": True,
         **length,
     }
     with quiet():
         config = kind(**(settings | own))
+    if whole_below_zero:
+        config.deepspeed_plugin.deepspeed_config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
     config._n_gpu = min(1, config.n_gpu)  # one process, one device: with several in sight TRL refuses to start
     return config
 

@@ -135,7 +135,9 @@ def _listening() -> Iterator[tuple[Path, socket.socket]]:
             try:
                 listener.bind(str(place / "run"))
             except OSError as error:
-                raise SaidpoError(f"no socket can be made in {place} ({error}); set TMPDIR to a shorter path") from error
+                raise SaidpoError(
+                    f"no socket can be made in {place} ({error}); set TMPDIR to a shorter path"
+                ) from error
             listener.listen()
             yield place, listener
     finally:
