@@ -270,7 +270,10 @@ def options_table(names: Sequence[str], specs: Sequence[OptionSpec]) -> str:
 
 
 def type_of(spec: OptionSpec) -> str:
-    return ", ".join(f"`{item}`" if "|" in spec.type_text else item for item in spec.type_text.split("|"))
+    def listed(kind: str) -> str:
+        return ", ".join(f"`{item}`" if "|" in kind else item for item in kind.split("|"))
+
+    return " or ".join(map(listed, spec.type_text.split(" or ")))
 
 
 def default_of(spec: OptionSpec) -> str:

@@ -162,7 +162,8 @@ class TrainingJob:
     initial_policy: Path
     """M_0, for ``reference=initial``."""
     out: Path
-    """An empty folder for M_t: a Hugging Face folder with tokenizer, safetensors."""
+    """An empty folder for M_t: a Hugging Face folder with tokenizer, safetensors. What a trainer puts beside it, under
+    its name and a suffix, is there again when a killed round goes on; it removes it in the end."""
     pairs: Sequence[Pair]
     attempts: Sequence[Attempts]
     """All that was explored this round, for trainers that do not learn from pairs."""

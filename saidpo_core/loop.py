@@ -166,6 +166,7 @@ class Loop:
         problems = {item.problem_id: self.knowledge.problems[rows[item.problem_id]] for item in explored}
 
         def make(folder: Path, progress: Progress) -> None:
+            # What else is there a trainer left beside its model, to go on from after a kill.
             shutil.rmtree(folder / "model", ignore_errors=True)
             (folder / "model").mkdir()
             job = TrainingJob(
@@ -193,7 +194,7 @@ class Loop:
         def read(folder: Path) -> tuple[Path, TrainingReport]:
             return folder / "model", codecs.report_from_json(codecs.read_json(folder / "report.json"))
 
-        return self.run_dir.keep(t, "05-train", make, read, unit="steps", describe=_describe_training)
+        return self.run_dir.keep(t, "05-train", make, read, unit="steps", goes_on=True, describe=_describe_training)
 
     def evaluate(self, t: int, policy: Path) -> Evaluation:
         shares = MappingProxyType(self.knowledge.group_shares)

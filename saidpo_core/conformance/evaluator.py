@@ -94,12 +94,12 @@ def brings_the_same_problems_again(subject: Subject) -> None:
     component = subject.fresh()
     if not isinstance(component, BringsProblems):
         return  # it measures with the pool's held-out ones
-    found = []
+    found: list[Any] = []
     for each in (component, subject.fresh()):
         with blame(subject.offer, "problems"):
             problems = each.problems(samples.problems(4))
         check_own_problems(problems, subject.offer)
         found.append([problem_to_json(problem) for problem in problems])
-    difference = first_difference(*found)
+    difference = first_difference(found[0], found[1])
     must(not difference, f"asked again, it brings others: {difference}")
     must(isinstance(component.engine_options(), Mapping), "engine_options is no mapping of options")

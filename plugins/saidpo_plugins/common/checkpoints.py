@@ -55,8 +55,11 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool) -> Any:
-    """The causal language model on ``device``; ``dtype`` ``auto`` is float32 on the CPU and bfloat16 elsewhere."""
+def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool, **how: Any) -> Any:
+    """The causal language model on ``device``; ``dtype`` ``auto`` is float32 on the CPU and bfloat16 elsewhere.
+
+    ``how`` goes to ``from_pretrained``; with a ``device_map`` among it, that says where the model goes.
+    """
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -71,10 +74,11 @@ def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
             local_files_only=True,
+            **how,
         )
     except Exception as error:  # safetensors raises its own for a broken file
         raise UsageError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from error
-    return model.to(device)
+    return model if "device_map" in how else model.to(device)
 
 
 def load_generation_config(folder: Path) -> Any:
