@@ -23,6 +23,7 @@ from saidpo_core.components import (
     Verifier,
 )
 from saidpo_core.contracts import blame, check_generations, check_verdicts, require, unchanged
+from saidpo_core.kind_options import RolloutOptions
 from saidpo_core.options import build_options
 from saidpo_core.records import Generation, Problem, Request, Verdict
 from saidpo_core.registry import Offer, Registry
@@ -51,6 +52,12 @@ class Parts:
 
     def options(self, kind: str) -> Any:
         return self._settings.parts[kind].options
+
+    @property
+    def rollouts(self) -> RolloutOptions:
+        """When to stop asking a drawn problem."""
+        options: RolloutOptions = self._settings.parts["generator"].core
+        return options
 
     @contextmanager
     def load(self, policy: Path) -> Iterator[Engine]:
