@@ -1,10 +1,10 @@
 """What difficulties share: a chain of keys that begins with the error rate. No component lives here.
 
-**Ours**: the pass rate is the one to expect after the responses that were judged, (right + 1) / (judged + 2); with K
-judged responses each it orders problems as right / K does, and where some have fewer (``early_stop``, or some could not
-be judged) it weighs how many there are. Truncated responses count for the error rate only (they are as long as the limit, not as the reasoning; if
-all are truncated, all count), and a problem of which nothing could be judged comes out as easiest; it is of no use
-for pairs anyway.
+**Ours**: the pass rate is the one to expect after the responses that were judged, (right + 1) / (judged + 2). With K
+judged responses each, it orders problems as right / K does; where some have fewer (``early_stop``, or some could not be
+judged), it weighs how many there are. Truncated responses count for the error rate only (they are as long as the limit,
+not as the reasoning; if all are truncated, all count), and a problem of which nothing could be judged comes out as
+easiest; it is of no use for pairs anyway.
 """
 
 from __future__ import annotations
