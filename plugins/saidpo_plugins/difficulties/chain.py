@@ -10,7 +10,6 @@ easiest; it is of no use for pairs anyway.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from saidpo_core import Attempts, Response
@@ -33,6 +32,8 @@ def _error_rate(attempts: Attempts) -> float:
 
 
 def _means(responses: Sequence[Response], proxies: Sequence[Callable[[Response], float]]) -> list[float]:
+    from statistics import fmean
+
     return [fmean(map(proxy, responses)) if responses else 0.0 for proxy in proxies]
 
 
