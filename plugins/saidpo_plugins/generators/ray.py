@@ -10,7 +10,7 @@ again and again is an error. **Ours**, but for what Ray does; see ``docs/rollout
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -90,10 +90,13 @@ class RayEngine:
         return [generation for generations in self.crew.map(tasks, greedy) for generation in generations]
 
 
-def _trial(folder: Path) -> AbstractContextManager[Trial]:
-    from contextlib import nullcontext
+@contextmanager
+def _trial(folder: Path) -> Iterator[Trial]:
+    """One cluster for all checks, and one worker at a time: both take seconds to start."""
+    from saidpo_plugins.generators.ray_cluster import cluster
 
-    return nullcontext(Trial(options={"workers": 2, "max_new_tokens": 64, "task": 2}))
+    with cluster(RayOptions()):
+        yield Trial(options={"workers": 1, "max_new_tokens": 64, "task": 2})
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +32,9 @@ def cluster(options: RayOptions) -> Iterator[Mapping[str, float]]:
         yield ray.cluster_resources()
         return
     quiet = {"configure_logging": False, "log_to_driver": False}
+    logger = logging.getLogger("ray")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # else it tells on every start how to switch off its authentication
     try:
         if options.address:
             ray.init(address=options.address, **quiet)
@@ -43,6 +47,8 @@ def cluster(options: RayOptions) -> Iterator[Mapping[str, float]]:
             f"the Ray cluster {options.address!r} (--generator.address)" if options.address else "Ray on this machine"
         )
         raise UsageError(f"--generator=ray: {where} cannot be used: {error}") from error
+    finally:
+        logger.setLevel(level)
     try:
         yield ray.cluster_resources()
     finally:
