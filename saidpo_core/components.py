@@ -166,11 +166,12 @@ class TrainingJob:
     its name and a suffix, is there again when a killed round goes on; it removes it in the end."""
     pairs: Sequence[Pair]
     attempts: Sequence[Attempts]
-    """All that was explored this round, for trainers that do not learn from pairs."""
+    """All that was explored this round, for trainers that do not learn from pairs: K responses to a problem, or fewer
+    where ``early_stop`` left it."""
     problems: Mapping[str, Problem]
     """The problems of ``attempts``, by id."""
     samples: int
-    """K, responses a problem."""
+    """K, responses a problem at most."""
     verifier: Verifier
     """Judges responses to ``problems``, for trainers that generate new ones."""
     round: int
