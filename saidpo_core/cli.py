@@ -46,7 +46,7 @@ def cli() -> None:
 @cli.command(
     cls=RunCommand,
     epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
-    "saidpo plugins, eval, verify, check, new-plugin, compare, study, completion.",
+    "saidpo plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
@@ -130,6 +130,22 @@ def study(file: Path, **options: Any) -> None:
     from saidpo_core.study.command import study_file
 
     study_file(load_registry(), file, **options)
+
+
+@cli.command()
+@click.argument("run_a", type=click.Path(path_type=Path))
+@click.argument("run_b", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--exit-code", is_flag=True, help="exit with 1 if they differ")
+def diff(run_a: Path, run_b: Path, as_json: bool, exit_code: bool) -> int:
+    """Say how two runs differ: settings, versions, the stage and the problem at which their data parted."""
+    import json
+
+    from saidpo_core.diff import as_text, diff_runs
+
+    found = diff_runs(run_a, run_b)
+    click.echo(json.dumps(vars(found), indent=1) if as_json else as_text(found, run_a, run_b))
+    return int(exit_code and not found.equal)
 
 
 @cli.command("eval", cls=EvalCommand)

@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from saidpo_core.completion import COMMANDS, ComponentName
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.kind_options import all_specs
 from saidpo_core.listing import say_broken
 from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
 from saidpo_core.registry import Offer, Registry, load_registry
@@ -47,7 +48,7 @@ def kind_options(
 
 def component_options(offer: Offer) -> list[click.Option]:
     """``--clusterer.k`` and so on, for one component."""
-    specs = specs_of(offer.component.options)
+    specs = all_specs(offer.kind, offer.component.options)
     return [_flag(spec, f"--{offer.kind}.{spec.name}", offer.kind, spec.name) for spec in specs]
 
 

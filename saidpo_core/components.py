@@ -52,6 +52,8 @@ class Trial:
     """Problems to try it on, if it is not made for any; answers and ``extra`` as it needs them."""
     cases: Sequence[tuple[Problem, str, Outcome]] = ()
     """Verifiers only: (problem, response, the verdict that is due), at least one right and one wrong."""
+    policy: Path | None = None
+    """Generators and trainers only: a small policy to try it on, if it cannot load the one that ships with saidpo."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,14 +162,16 @@ class TrainingJob:
     initial_policy: Path
     """M_0, for ``reference=initial``."""
     out: Path
-    """An empty folder for M_t: a Hugging Face folder with tokenizer, safetensors."""
+    """An empty folder for M_t: a Hugging Face folder with tokenizer, safetensors. What a trainer puts beside it, under
+    its name and a suffix, is there again when a killed round goes on; it removes it in the end."""
     pairs: Sequence[Pair]
     attempts: Sequence[Attempts]
-    """All that was explored this round, for trainers that do not learn from pairs."""
+    """All that was explored this round, for trainers that do not learn from pairs: K responses to a problem, or fewer
+    where ``early_stop`` left it."""
     problems: Mapping[str, Problem]
     """The problems of ``attempts``, by id."""
     samples: int
-    """K, responses a problem."""
+    """K, responses a problem at most."""
     verifier: Verifier
     """Judges responses to ``problems``, for trainers that generate new ones."""
     round: int

@@ -48,6 +48,7 @@ class Loop:
         self.parts = parts
         self.run_dir = run_dir
         self.first_policy = first_policy
+        self.waves = parts.rollouts.waves(options.samples)
         self.summary = summary
         self.token_limit = 0
         self.knowledge: Knowledge
@@ -73,7 +74,8 @@ class Loop:
             self.token_limit = self.token_limit or token_limit(probe, len(sets.problems), self.options)
             # 3-5. Weigh clusters by where the policy errs; draw without replacement.
             draw = self.weigh(t, probe)
-            # 6. Explore what was drawn. Problems probed this round reuse their responses.
+            # 6. Explore what was drawn; with early_stop no further than a pair (ours). Problems probed this round reuse
+            # their responses.
             explored = [*probe, *self.explore(t, policy, draw, probe)]
             # 7. One right/wrong pair a problem that is neither too easy nor too hard; the hardest stay.
             pairs = self.pair(t, explored)
@@ -91,7 +93,7 @@ class Loop:
         problems = [self.knowledge.problems[row] for row in probe_rows(len(self.knowledge.problems), self.options, t)]
 
         def make(folder: Path, progress: Progress) -> None:
-            # round_tokens does not cut the probe short: the weights rest on it.
+            # Neither round_tokens nor early_stop cuts the probe short: the weights rest on it.
             Rollouts(self.parts, self.options, self.run_dir.clock, policy, t).explore(problems, folder, progress)
 
         def describe(probe: Sequence[Attempts]) -> dict[str, Any]:
@@ -131,7 +133,7 @@ class Loop:
         )
 
         def make(folder: Path, progress: Progress) -> None:
-            rollouts = Rollouts(self.parts, self.options, self.run_dir.clock, policy, t)
+            rollouts = Rollouts(self.parts, self.options, self.run_dir.clock, policy, t, self.waves)
             limit = self.token_limit and max(1, self.token_limit - sum(item.tokens for item in probe))
             attempts = rollouts.explore(drawn, folder, progress, limit=limit)
             if not any(item.usable for item in (*probe, *attempts)):
@@ -166,6 +168,7 @@ class Loop:
         problems = {item.problem_id: self.knowledge.problems[rows[item.problem_id]] for item in explored}
 
         def make(folder: Path, progress: Progress) -> None:
+            # What else is there a trainer left beside its model, to go on from after a kill.
             shutil.rmtree(folder / "model", ignore_errors=True)
             (folder / "model").mkdir()
             job = TrainingJob(
@@ -193,7 +196,7 @@ class Loop:
         def read(folder: Path) -> tuple[Path, TrainingReport]:
             return folder / "model", codecs.report_from_json(codecs.read_json(folder / "report.json"))
 
-        return self.run_dir.keep(t, "05-train", make, read, unit="steps", describe=_describe_training)
+        return self.run_dir.keep(t, "05-train", make, read, unit="steps", goes_on=True, describe=_describe_training)
 
     def evaluate(self, t: int, policy: Path) -> Evaluation:
         shares = MappingProxyType(self.knowledge.group_shares)

@@ -27,6 +27,7 @@ from saidpo_core.components import (
 )
 from saidpo_core.contracts import blame, check_generations, check_verdicts, check_warnings, require, unchanged
 from saidpo_core.errors import UsageError
+from saidpo_core.kind_options import RolloutOptions
 from saidpo_core.options import build_options, specs_of
 from saidpo_core.records import Generation, Problem, Prompt, Request, Verdict
 from saidpo_core.registry import Offer, Registry
@@ -57,6 +58,12 @@ class Parts:
 
     def options(self, kind: str) -> Any:
         return self._settings.parts[kind].options
+
+    @property
+    def rollouts(self) -> RolloutOptions:
+        """When to stop asking a drawn problem."""
+        options: RolloutOptions = self._settings.parts["generator"].core
+        return options
 
     @contextmanager
     def load(self, policy: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Iterator[Engine]:

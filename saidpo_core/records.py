@@ -6,7 +6,7 @@ All are frozen. Symbols as in the paper: K responses a problem, r of them right,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -120,7 +120,12 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempts:
-    """The K responses of one policy to one problem, and their verdicts (same length, same order)."""
+    """The responses of one policy to one problem, and their verdicts (same length, same order).
+
+    K of them, fewer where ``early_stop`` ended the asking at a right and a wrong one. The likelihood of p, and what
+    rests on it (``expected_pass_rate``), does not depend on why it ended; the plain share ``pass_rate`` does: a problem
+    that was left at its first wrong response looks harder than it is.
+    """
 
     problem_id: str
     prompt_ids: tuple[int, ...]
@@ -144,6 +149,16 @@ class Attempts:
     def pass_rate(self) -> float:
         """p = right / counted, in [0, 1]; NaN if nothing could be counted."""
         return len(self.right) / self.counted if self.counted else float("nan")
+
+    @property
+    def expected_pass_rate(self) -> float:
+        """(right + 1) / (counted + 2), in (0, 1): what to expect of p, any p being as likely beforehand (Laplace's
+        rule). It takes the count into account: 1 right of 2 says less than 4 of 8, and 1 of 4 less than 2 of 8."""
+        return (len(self.right) + 1) / (self.counted + 2)
+
+    def first(self, count: int) -> Attempts:
+        """The first ``count`` responses. What was asked for whatever came of it has a pass rate without bias."""
+        return replace(self, responses=self.responses[:count], verdicts=self.verdicts[:count])
 
     @property
     def usable(self) -> bool:
@@ -176,7 +191,13 @@ class Pair:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RoundEvidence:
-    """Outcomes of one round's policy, one row a problem that was tried. Arrays of shape [m]."""
+    """Outcomes of one round's policy, one row a problem that was tried. Arrays of shape [m].
+
+    Probed problems have all K responses. With ``early_stop`` a drawn one was left once it had a right and a wrong
+    response. ``0 < right < counted`` still tells without bias whether it gives a pair, and likelihoods of p hold as
+    they are; but ``right / counted`` is drawn towards 1/2, and sums of counts favour the problems that took long: take
+    rates from probes.
+    """
 
     round: int
     rows: IntArray
@@ -184,7 +205,7 @@ class RoundEvidence:
     right: IntArray
     """r: right responses."""
     counted: IntArray
-    """Responses judged right or wrong, at least 1 (a problem without any is left out)."""
+    """n: responses judged right or wrong, at least 1 (a problem without any is left out) and at most K."""
     probed: BoolArray
     """True: drawn uniformly as a probe. False: drawn by the sampler's weights."""
 
@@ -201,7 +222,7 @@ class Evidence:
     n_clusters: int
     rounds: tuple[RoundEvidence, ...]
     samples: int
-    """K, responses a problem."""
+    """K, responses a problem at most."""
     embeddings: NDArray[np.float32] | None = None
     """[N, d], or None if the embedder and the clusterer kept none."""
 

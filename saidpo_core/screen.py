@@ -150,6 +150,7 @@ class Screen:
             tokens = sum(row["tokens"] for row in rounds)
             gain = f"{100 * first:.1f}% -> {100 * last:.1f}% ({100 * (last - first):+.1f} points)"
             self.console.print(f"[bold]balanced held-out accuracy {gain} for {tokens:,} generated tokens[/bold]")
+        self._say_spared(tree)
         self._say_gains(tree)
         self._say_time(tree["time"])
         self._say_warnings(tree["warnings"])
@@ -164,6 +165,18 @@ class Screen:
         for row in rounds:
             table.add_row(*_cells(row))
         return table
+
+    def _say_spared(self, tree: Mapping[str, Any]) -> None:
+        rows = [row for row in tree["rounds"] if row.get("responses_per_drawn")]
+        if rows:
+            drawn = [row["explored"] - row["probed"] for row in rows]
+            mean = sum(row["responses_per_drawn"] * n for row, n in zip(rows, drawn, strict=True)) / sum(drawn)
+            spared, made = sum(row["tokens_spared"] for row in rows), sum(row["tokens"] for row in rows)
+            self.console.print(
+                f"early stop: {mean:.1f} responses a drawn problem instead of {tree['settings']['samples']}, "
+                f"about {spared:,} tokens spared ({100 * spared / (spared + made):.0f}%)",
+                markup=False,
+            )
 
     def _say_gains(self, tree: Mapping[str, Any]) -> None:
         rows = gains(tree["groups"])

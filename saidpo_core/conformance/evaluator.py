@@ -94,7 +94,7 @@ def brings_the_same_problems_again(subject: Subject) -> None:
     component = subject.fresh()
     if not isinstance(component, BringsProblems):
         return  # it measures with the pool's held-out ones
-    found = []
+    found: list[Any] = []
     for each in (component, subject.fresh()):
         with blame(subject.offer, "problems"):
             problems = each.problems(samples.problems(4))
