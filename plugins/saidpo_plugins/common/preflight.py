@@ -11,20 +11,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from saidpo_core import Request, UsageError
-from saidpo_plugins.common.checkpoints import load_tokenizer
+from saidpo_core import Request
+from saidpo_plugins.common.checkpoints import load_config, load_generation_config, load_tokenizer
 from saidpo_plugins.common.prompts import chat_text, messages_of, plain_text, render, uses_chat
 from saidpo_plugins.common.tokens import end_of_turn, stop_ids
 
 
 def preflight(
-    policy: Path, requests: Sequence[Request], *, max_new_tokens: int, trust_remote_code: bool = False
+    policy: Path,
+    requests: Sequence[Request],
+    *,
+    max_new_tokens: int,
+    positions: int | None = None,
+    trust_remote_code: bool = False,
 ) -> list[str]:
-    """Warnings about how ``requests`` will be put to ``policy``. Raises ``UsageError`` where no answer could come."""
+    """Warnings about how ``requests`` will be put to ``policy``. Raises ``UsageError`` where no answer could come.
+
+    ``positions``: tokens of prompt and response together, if the generator takes fewer than the model does.
+    """
     tokenizer = load_tokenizer(policy, trust_remote_code=trust_remote_code)
-    config, generation_config = _configs(policy, trust_remote_code=trust_remote_code)
+    generation_config = load_generation_config(policy, trust_remote_code=trust_remote_code)
     stops = stop_ids(generation_config, tokenizer)
-    limit = getattr(config, "max_position_embeddings", None)
+    config = load_config(policy, trust_remote_code=trust_remote_code)
+    limit = positions or getattr(config, "max_position_embeddings", None)
     prompts = [render(tokenizer, request, limit) for request in requests]
     if not requests:
         return []
@@ -35,19 +44,6 @@ def preflight(
         *_about_room(prompts, limit, max_new_tokens),
         *_about_solutions(tokenizer, requests, max_new_tokens),
     ]
-
-
-def _configs(policy: Path, *, trust_remote_code: bool) -> tuple[Any, Any]:
-    from transformers import AutoConfig, GenerationConfig
-
-    try:
-        config = AutoConfig.from_pretrained(policy, trust_remote_code=trust_remote_code, local_files_only=True)
-        if (policy / "generation_config.json").is_file():
-            return config, GenerationConfig.from_pretrained(policy, local_files_only=True)
-        return config, GenerationConfig.from_model_config(config)
-    except Exception as error:  # whatever a broken file makes transformers raise
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{policy}: its configuration cannot be read: {why}") from error
 
 
 def _about_beginning(tokenizer: Any, request: Request, ids: tuple[int, ...]) -> Iterator[str]:

@@ -46,6 +46,12 @@ class VllmGenerator:
         check_checkpoint(policy)
         check_torchvision()
 
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        from saidpo_plugins.common.preflight import preflight
+
+        positions = None if self.options.max_model_len == "auto" else self.options.max_model_len
+        return preflight(policy, requests, max_new_tokens=self.options.max_new_tokens, positions=positions)
+
     @contextmanager
     def load(self, policy: Path) -> Iterator[VllmEngine]:
         self.check(policy)
