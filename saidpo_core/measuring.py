@@ -124,6 +124,9 @@ class _KeptEngine:
             if first == {"call": call}:
                 seconds = codecs.read_lines(timing, lambda row: row)
                 return [codecs.generation_from_json(row, next(seconds)) for row in rows]
+            for old in self._folder.glob("answers-*.jsonl"):  # another evaluator's: these and all that came after
+                if old.name >= path.name:
+                    old.unlink()
         if self._engine is None:
             self._engine = self._stack.enter_context(self._loading)
         generations = self._engine.generate(requests, greedy=greedy)

@@ -118,11 +118,12 @@ def test_nothing_is_loaded_if_all_had_been_generated(tmp_path: Path) -> None:
 
 def test_other_questions_are_asked_anew(tmp_path: Path) -> None:
     with pytest.raises(Killed):
-        run(tmp_path, Parts(greedy(), enough=6))
-    others = [make_problem(id=problem.id, question="Another?", group=problem.group) for problem in PROBLEMS]
+        run(tmp_path, Parts(greedy(), enough=9))  # two calls of 4 are kept
+    others = [make_problem(id=problem.id, question="Another?", group=problem.group) for problem in PROBLEMS[:3]]
     parts = Parts(greedy())
     run(tmp_path, parts, others)
-    assert len(parts.asked) == len(others)
+    assert parts.asked == [problem.id for problem in others]
+    assert [id for id, _ in read_answers(tmp_path / "start/05-evaluate")] == parts.asked
 
 
 def test_a_failure_before_any_answer_leaves_nothing_behind(tmp_path: Path) -> None:
