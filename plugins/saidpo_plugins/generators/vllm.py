@@ -69,7 +69,7 @@ class VllmGenerator:
         canary = None
         try:
             facts = process.ready()
-            canary = Canary(policy, facts["dtype"]) if options.canary else None
+            canary = Canary(policy, facts["dtype"], facts["device"]) if options.canary else None
             yield VllmEngine(process, tokenizer, options, stops, facts["max_model_len"], canary)
         finally:
             process.close()
