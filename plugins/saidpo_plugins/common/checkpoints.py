@@ -81,6 +81,18 @@ def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool
     return model if "device_map" in how else model.to(device)
 
 
+def load_generation_config(folder: Path) -> Any:
+    """The generation settings, as a model that is loaded from ``folder`` has them."""
+    from transformers import AutoConfig, GenerationConfig
+
+    try:
+        if (folder / "generation_config.json").is_file():
+            return GenerationConfig.from_pretrained(folder, local_files_only=True)
+        return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+    except Exception as error:  # broken JSON, an architecture that transformers does not know
+        raise UsageError(f"{folder}: the generation settings cannot be read: {_first_line(error)}") from error
+
+
 def free_device_memory() -> None:
     """Give back the memory of models that nothing refers to any more; those of transformers refer to themselves."""
     import torch
