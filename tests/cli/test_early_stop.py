@@ -12,6 +12,10 @@ from saidpo_core.rollouts import read_attempts
 from tests.cli.conftest import FLAGS, FinishedRun, Saidpo
 
 
+def data_of(stage: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in stage.glob("attempts-*")}
+
+
 @pytest.mark.slow
 def test_drawn_problems_are_asked_no_further_than_a_pair(saidpo: Saidpo, finished: FinishedRun, tmp_path: Path) -> None:
     """Against the same run without it, whose first round has the same policy, probe and draw."""
@@ -19,7 +23,7 @@ def test_drawn_problems_are_asked_no_further_than_a_pair(saidpo: Saidpo, finishe
     done = saidpo(*FLAGS, "--generator.early_stop=pair", f"--run-dir={path}", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     stage = "round-1/01-probe"
-    assert read_attempts(path / stage) == read_attempts(finished.path / stage), "the probe has all K"
+    assert data_of(path / stage) == data_of(finished.path / stage), "the probe has all K"
     mine, fixed = (read_attempts(folder / "round-1/03-explore") for folder in (path, finished.path))
     assert [item.problem_id for item in mine] == [item.problem_id for item in fixed]
     for item, whole in zip(mine, fixed, strict=True):
