@@ -136,10 +136,12 @@ def protocol_of(kind: str) -> str:
 
 
 def helpers(classes: dict[str, Class], protocol: str) -> list[Class]:
-    """Classes that the methods of a Protocol speak of and that are no kind of their own: its job, its engine."""
+    """Classes that belong to a Protocol and are no kind of their own: what its methods speak of (its job, its engine),
+    and what a component may offer besides (a Protocol made from it)."""
     kinds = {protocol_of(kind) for kind in KINDS}
     spoken = " ".join(method.signature for method in classes[protocol].methods)
-    return [item for name, item in classes.items() if name not in kinds and mentions(spoken, name)]
+    own = {name: item for name, item in classes.items() if name not in kinds}
+    return [item for name, item in own.items() if mentions(spoken, name) or protocol in item.bases]
 
 
 def methods_of(item: Class) -> list[str]:
@@ -280,7 +282,10 @@ def options_table(names: Sequence[str], specs: Sequence[OptionSpec]) -> str:
 
 
 def type_of(spec: OptionSpec) -> str:
-    return ", ".join(f"`{item}`" if "|" in spec.type_text else item for item in spec.type_text.split("|"))
+    def listed(kind: str) -> str:
+        return ", ".join(f"`{item}`" if "|" in kind else item for item in kind.split("|"))
+
+    return " or ".join(map(listed, spec.type_text.split(" or ")))
 
 
 def default_of(spec: OptionSpec) -> str:

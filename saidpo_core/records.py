@@ -48,11 +48,29 @@ class ProblemSets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """How a question is put to the policy (``--prompt``); the same wherever the policy is asked."""
+
+    text: str = "{question}"
+    """What the policy reads, or what the user says in a chat; ``{question}`` stands for the problem's question."""
+    system: str = ""
+    """The system message of a chat; empty: none, so whatever the chat template says by itself."""
+    chat: Literal["auto", "yes", "no"] = "auto"
+    """Whether ``text`` goes through the tokenizer's chat template; ``auto``: if there is one, and else ``text`` and a
+    newline are what the policy reads."""
+
+    def fill(self, question: str) -> str:
+        return self.text.replace("{question}", question)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Ask the policy for ``len(seeds)`` responses to ``problem``; response k is a function of seed k alone."""
 
     problem: Problem
     seeds: tuple[int, ...]
+    prompt: Prompt = Prompt()
+    """How to put the question. Who asks leaves it alone: the core puts the run's here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,14 +229,27 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupScore:
-    """Right answers of ``total`` held-out problems of one group."""
+    """Right ones among the ``total`` responses to the held-out problems of one group."""
 
     right: int
     total: int
+    samples: int = 1
+    """Responses to each problem, so ``total`` is as many times the number of problems. With more than one, the accuracy
+    is avg@n: the mean over problems of the share of right responses."""
+    interval: tuple[float, float] | None = None
+    """95% interval of the accuracy, if the evaluator gives one (``saidpo_core.intervals.accuracy_interval``)."""
+    truncated: int = 0
+    unverifiable: int = 0
+    tokens: int = 0
+    """Generated tokens; these three are counts over the ``total`` responses, 0 from an evaluator that does not say."""
 
     @property
     def accuracy(self) -> float:
         return self.right / self.total if self.total else float("nan")
+
+    @property
+    def problems(self) -> int:
+        return self.total // self.samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +263,10 @@ class Evaluation:
     """Mean over groups weighted by their share in the pool."""
     unverifiable: int = 0
     truncated: int = 0
+    interval: tuple[float, float] | None = None
+    """95% interval of ``accuracy_balanced``, if the evaluator gives one."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """How it was measured, for who wants to compare or to repeat it; values that JSON can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

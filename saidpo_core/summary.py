@@ -15,7 +15,7 @@ from saidpo_core.records import Attempts, Evaluation, Pair, TrainingReport
 from saidpo_core.run_dir import RunDir, write_atomically
 from saidpo_core.selection import Draw, counts_of, response_counts, round_share
 
-_PREPARE = {"pool", "tag", "embed", "cluster"}
+_PREPARE = {"pool", "problems-to-measure", "preflight", "tag", "embed", "cluster"}
 
 
 class Summary:
@@ -32,7 +32,8 @@ class Summary:
         self.run_dir = run_dir
         self._waves = waves
         self._started = started
-        self._tree: dict[str, Any] = {"finished": False, "notes": list(notes), "rounds": [], "settings": dict(settings)}
+        self._tree: dict[str, Any] = {"finished": False, "notes": list(notes), "warnings": []}
+        self._tree |= {"rounds": [], "settings": dict(settings)}
         self._knowledge: Knowledge
         self._evaluations: list[Evaluation] = []
         self._clusters: list[dict[str, Any]] = []
@@ -45,6 +46,10 @@ class Summary:
         sizes = Counter(knowledge.labels.tolist())
         self._clusters = [{"name": n, "size": sizes[c], "rounds": []} for c, n in enumerate(knowledge.cluster_names)]
         self._add({"yield": None, "explored": 0, "pairs": 0, "tokens": 0}, evaluation)
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """What was found amiss before or in the first round, each with what to do about it."""
+        self._tree["warnings"] += warnings
 
     def add_round(
         self,
@@ -96,6 +101,7 @@ class Summary:
             "round": t,
             "accuracy_balanced": none_if_nan(evaluation.accuracy_balanced),
             "accuracy_pool": none_if_nan(evaluation.accuracy_pool),
+            **({"interval": evaluation.interval} if evaluation.interval else {}),
         }
         self._tree["rounds"].append({**first, **row, "seconds": round(seconds, 2)})
         self._tree["groups"] = self._group_table()
@@ -116,7 +122,7 @@ class Summary:
         return {
             name: {
                 "tier": tiers.get(name),
-                "held_out": names[name].total,
+                "held_out": names[name].problems,
                 "accuracy": [
                     round(e.groups[name].accuracy, 4) if name in e.groups else None for e in self._evaluations
                 ],
