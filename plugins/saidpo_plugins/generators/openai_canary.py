@@ -34,6 +34,6 @@ def compare(policy: Path, sampled: Sequence[tuple[tuple[int, ...], Sampled]], li
     if not found <= limit:
         raise SaidpoError(
             "--generator=openai: by the log-probabilities that the server gives, its logits are "
-            f"{found:.3g} nats off those of {policy}, and {limit:g} is borne: it serves another model or other weights, "
-            "or gives log-probabilities after temperature or top-p (--generator.canary=0 does not compare)"
+            f"{found:.3g} nats off those of {policy}, and {limit:g} is borne: it serves another model or other "
+            "weights, or gives log-probabilities after temperature or top-p (--generator.canary=0 does not compare)"
         )
