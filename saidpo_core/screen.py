@@ -6,7 +6,7 @@ An observer like any other. On a terminal it draws with rich; piped, it prints p
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -114,12 +114,13 @@ class Screen:
             self._say_stage(event)
 
     @hookimpl
-    def saidpo_after_round(self, row: Mapping[str, Any]) -> None:
+    def saidpo_after_round(self, row: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         if self.quiet:
             return
         if row["round"] == 0:
             self.console.print(_plain_row(_COLUMNS))
         self.console.print(_plain_row(_cells(row)))
+        self._say_warnings(record["warnings"], row["round"])
 
     def _say_pool(self, event: StageEvent) -> None:
         result = event.result
@@ -132,6 +133,16 @@ class Screen:
         state = "reused" if event.reused else f"{event.seconds:.1f} s"
         numbers = ", ".join(f"{key} {_number(value)}" for key, value in event.result.items() if value is not None)
         self.console.print(f"{where} {event.stage}: {state}{'; ' + numbers if numbers else ''}", markup=False)
+
+    def _say_warnings(self, warnings: Sequence[Mapping[str, Any]], t: int) -> None:
+        """Those of round t; one that an earlier round had already is told in short."""
+        before = {warning["name"] for warning in warnings if warning["round"] < t}
+        for warning in warnings:
+            if warning["round"] == t:
+                again = "as before, " if warning["name"] in before else ""
+                advice = "" if again else f" [dim]->[/dim] {escape(warning['advice'])}"
+                head = f"[yellow]warning {escape(warning['name'])}:[/yellow]"
+                self.console.print(f"{head} {again}{escape(warning['message'])}{advice}")
 
     # The end report
 
@@ -146,6 +157,9 @@ class Screen:
             self.console.print(f"[bold]balanced held-out accuracy {gain} for {tokens:,} generated tokens[/bold]")
         self._say_gains(tree)
         self._say_time(tree["time"])
+        stopped = tree.get("stopped", {}).get("round", 0)
+        if stopped and not self.quiet:
+            self._say_warnings(tree["warnings"], stopped)
         for note in tree["notes"]:
             self.console.print(f"note: {note}", markup=False)
         self._say_places(path, len(rounds) - 1)
@@ -190,6 +204,8 @@ class Screen:
         if last > 0:
             self.console.print(f"model:   {path}/round-{last}/05-train/model", markup=False)
         self.console.print(f"summary: {path}/summary.json", markup=False)
+        if (path / "report.html").is_file():
+            self.console.print(f"report:  {path}/report.html", markup=False)
         self.console.print(f"again:   saidpo --config {path}/run.toml --run-dir ANOTHER", markup=False)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from saidpo_core import observing
 from saidpo_core.errors import PluginError, UsageError, first_line
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.options import build_options, nearest, option, plain, specs_of
@@ -91,6 +92,8 @@ def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             continue
         if kind in KINDS:
             values |= _flat_component(kind, value, path)
+        elif key == "observers":
+            values |= observing.flat(value, path)
         else:
             values[key.replace("-", "_")] = value
     return values, {key: f"{path}: {key}" for key in values}
@@ -107,6 +110,7 @@ def _flat_component(kind: str, value: Any, path: Path) -> dict[str, Any]:
 
 def resolve(registry: Registry, values: Mapping[str, Any], where: Mapping[str, str]) -> Settings:
     """Settings from flat ``values``; ``where[key]`` names their place (a flag, or file and key) in errors."""
+    values = {key: value for key, value in values.items() if key.partition(".")[0] != "observers"}
     _refuse_unknown(values, where)
     own = {spec.name for spec in specs_of(RunOptions)}
     model = values.get("model") or next((p.name for p in registry.policies if p.default), "")
@@ -156,7 +160,7 @@ def _refuse_unknown(values: Mapping[str, Any], where: Mapping[str, str]) -> None
     own = {spec.name for spec in specs_of(RunOptions)}
     for key in values:
         if key not in own and key.split(".")[0] not in KINDS:
-            raise UsageError(f"{where[key]}: unknown key.{nearest(key, [*own, *KINDS])}")
+            raise UsageError(f"{where[key]}: unknown key.{nearest(key, [*own, *KINDS, 'observers'])}")
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core.codecs import none_if_nan
+from saidpo_core.measures import error_sums, mean_length, probe_facts
 from saidpo_core.prepare import Knowledge
 from saidpo_core.records import Attempts, Evaluation, Pair, TrainingReport
 from saidpo_core.run_dir import RunDir, write_atomically
@@ -24,7 +25,8 @@ class Summary:
     def __init__(self, run_dir: RunDir, settings: Mapping[str, Any], notes: Sequence[str], started: float) -> None:
         self.run_dir = run_dir
         self._started = started
-        self._tree: dict[str, Any] = {"finished": False, "notes": list(notes), "rounds": [], "settings": dict(settings)}
+        self._tree: dict[str, Any] = {"finished": False, "notes": list(notes), "warnings": [], "rounds": []}
+        self._tree["settings"] = dict(settings)
         self._knowledge: Knowledge
         self._evaluations: list[Evaluation] = []
         self._clusters: list[dict[str, Any]] = []
@@ -57,6 +59,8 @@ class Summary:
             "probed": len(probe),
             **counts_of(explored),
             **response_counts(explored),
+            "probe": probe_facts(probe),
+            "lengths": {"right": mean_length(explored, "right"), "wrong": mean_length(explored, "wrong")},
             "steps": report.steps,
             "training": {key: none_if_nan(float(value)) for key, value in report.metrics.items()},
         }
@@ -70,6 +74,8 @@ class Summary:
             f"stopped in round {t}: no explored problem gave a right and a wrong response ({counts}); "
             "a harder pool would give the policy more to learn"
         )
+        self._tree["stopped"] = {"round": t, "explored": len(explored), **counts_of(explored)}
+        self._diagnose(t)
 
     def finish(self) -> None:
         self._tree["finished"] = True
@@ -92,8 +98,14 @@ class Summary:
         self._tree["groups"] = self._group_table()
         self._tree["clusters"] = self._clusters
         self._tree["time"] = self._time()
+        self._diagnose(t)
         self._write()
-        self.run_dir.observers.after_round(self._tree["rounds"][-1])
+        self.run_dir.observers.after_round(self._tree["rounds"][-1], self._tree)
+
+    def _diagnose(self, t: int) -> None:
+        for finding in self.run_dir.observers.diagnose(self._tree):
+            told = {"name": finding.name, "message": finding.message, "advice": finding.advice}
+            self._tree["warnings"].append({"round": t, **told})
 
     def _write(self) -> None:
         write_atomically(
@@ -122,14 +134,17 @@ class Summary:
         members: defaultdict[int, list[Attempts]] = defaultdict(list)
         for item in explored:
             members[cluster[item.problem_id]].append(item)
-        probed = Counter(cluster[item.problem_id] for item in probe)
+        probed: defaultdict[int, list[Attempts]] = defaultdict(list)
+        for item in probe:
+            probed[cluster[item.problem_id]].append(item)
         drawn = Counter(knowledge.labels[draw.rows].tolist())
         for c, entry in enumerate(self._clusters):
             counts = counts_of(members[c])
             entry["rounds"].append(
                 {
                     "round": t,
-                    "probed": probed[c],
+                    "probed": len(probed[c]),
+                    "probe_errors": error_sums(probed[c]),
                     "explored": len(members[c]),
                     "right": sum(len(item.right) for item in members[c]),
                     "counted": sum(item.counted for item in members[c]),
