@@ -76,4 +76,3 @@ def _options(
     places = {k.removeprefix(prefix).replace("-", "_"): where[k] for k in values if k.startswith(prefix)}
     given = {k.removeprefix(flag_prefix): v for k, v in flags.items() if k.startswith(flag_prefix) and v is not None}
     return {**options, **given}, {**places, **{key: f"--{prefix}{key}" for key in given}}
-

@@ -38,7 +38,7 @@ def wilson(right: float, n: float) -> tuple[float, float]:
 def weighs(record: Record) -> bool:
     """Whether this run means to draw more from some clusters than from others."""
     sampler = record["settings"]["sampler"]
-    off = sampler["name"].rpartition("/")[2] == "uniform" or sampler.get("alpha") == 0 or sampler.get("eps") == 1
+    off = str(sampler["name"]).rpartition("/")[2] == "uniform" or sampler.get("alpha") == 0 or sampler.get("eps") == 1
     return not off and len(record["clusters"]) > 1
 
 
@@ -46,7 +46,7 @@ def moved(record: Record, t: int) -> float:
     """Share of round t's intended draw that lies elsewhere than in a uniform one (total variation), in [0, 1]."""
     n = sum(cluster["size"] for cluster in record["clusters"])
     intended = [(cluster["rounds"][t - 1]["intended_share"], cluster["size"] / n) for cluster in record["clusters"]]
-    return 0.5 * sum(abs(share - even) for share, even in intended)
+    return float(0.5 * sum(abs(share - even) for share, even in intended))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 Signs, of which one is enough:
 
-- held-out balanced accuracy fell below its best by more than chance allows, and by at least ``POINTS``. Without held-out
-  problems the pass rate of the uniform probe is judged instead.
+- held-out balanced accuracy fell below its best by more than chance allows, and by at least ``POINTS``. Without
+  held-out problems the pass rate of the uniform probe is judged instead.
 - the chosen responses lost ``NATS`` of log-probability a token: training pushed down what it was to raise (of 551 GSM8K
   pairs of a 0.5B model, right answers lost 21.5 nats each where accuracy fell; a mild loss is usual in DPO).
 - a probe's responses got ``LONGER`` times as long as in round 1, and ``REPEATED`` more of their 4-grams are repetition.

@@ -1,8 +1,8 @@
 """Too noisy a probe: what sets the clusters' error rates apart is mostly chance, and so are the weights.
 
-1% of a pool leaves about three problems for each of 150 clusters. Judged by the reliability of the clusters' error rates
-over all probes that the weights rest on (``saidpo_plugins.common.record_statistics``); not where uniform draws were asked
-for.
+1% of a pool leaves about three problems for each of 150 clusters. Judged by the reliability of the clusters' error
+rates over all probes that the weights rest on (``saidpo_plugins.common.record_statistics``); not where uniform draws
+were asked for.
 """
 
 from __future__ import annotations

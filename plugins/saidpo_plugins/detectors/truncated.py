@@ -1,7 +1,7 @@
 """Many responses were cut off at the token limit.
 
-They do not count (``--truncated=drop``) or count as wrong (``reject``); either way it is the longest that are hit, so hard
-problems look other than they are.
+They do not count (``--truncated=drop``) or count as wrong (``reject``); either way it is the longest that are hit, so
+hard problems look other than they are.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def saidpo_diagnose(record: Record) -> list[Finding]:
         return []
     message = f"{count:,} of {row['responses']:,} responses could not be judged, besides those cut off"
     advice = (
-        "the reasons stand beside the verdicts in the attempts' files of the round; try single cases with saidpo verify; "
-        "for time-outs raise --verifier.timeout"
+        "the reasons stand beside the verdicts in the attempts' files of the round; try single cases with saidpo "
+        "verify; for time-outs raise --verifier.timeout"
     )
     return [Finding(name="unverifiable", message=message, advice=advice)]

@@ -32,7 +32,11 @@ def report_of(path: Path) -> str:
     run = RunData(path)
     sections: list[Section] = [made for module in _ORDER if (made := module.section(run)) is not None]
     settings = run.settings
-    parts = [f"{kind} {settings[kind]['name']}" for kind in ("sampler", "difficulty", "clusterer", "trainer") if kind in settings]
+    parts = [
+        f"{kind} {settings[kind]['name']}"
+        for kind in ("sampler", "difficulty", "clusterer", "trainer")
+        if kind in settings
+    ]
     facts = [
         f"policy {settings.get('model', '?')}",
         f"pool {settings.get('pool', {}).get('name', '?')}, {run.record['pool']['problems']:,} problems",

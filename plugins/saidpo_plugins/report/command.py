@@ -12,7 +12,9 @@ from saidpo_core.run_dir import disk_errors
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="where to write it  [default: RUN/report.html]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="where to write it  [default: RUN/report.html]"
+)
 def report(run: Path, out: Path | None) -> None:
     """Write the report of a run as one HTML file that needs no network: what it did, and whether to trust it.
 

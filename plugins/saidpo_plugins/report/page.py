@@ -49,6 +49,8 @@ class Section:
 
     id: str
     title: str
+    short: str
+    """In the navigation."""
     answer: str = ""
     notes: Sequence[str] = ()
     """How the numbers were got and what they cannot say."""

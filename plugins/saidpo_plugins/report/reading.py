@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PAIRS_A_ROUND = 120
-"""Pairs shown of each round, evenly spread over it; with their texts cut at ``TEXT`` characters the page stays small."""
+"""Pairs shown of each round, evenly spread over it; with texts cut at ``TEXT`` characters the page stays small."""
 TEXT = 2500
 
 
@@ -32,7 +32,7 @@ class Tried:
     counted: NDArray[np.int64]
     probed: NDArray[np.bool_]
     lengths: Mapping[str, NDArray[np.int64]]
-    """Tokens of the probe's responses, by outcome: right, wrong, unverifiable. The probe can be compared over rounds."""
+    """Tokens of the probe's responses, by outcome: right, wrong, unverifiable. Probes compare over rounds."""
 
 
 @dataclass(frozen=True)

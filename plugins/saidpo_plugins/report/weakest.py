@@ -1,4 +1,4 @@
-"""The weakest fifth of the pool: where the policy erred at first, whether the draw went there, whether it learned there.
+"""The weakest fifth of the pool: where the policy erred at first, and whether the draw and the learning went there.
 
 Which clusters are the weakest is judged by the first probe alone, and how they did by the other problems: numbers that
 choose a group flatter or slander it (regression to the mean).
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from saidpo_plugins.report.reading import RunData
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 FIFTH = 0.2

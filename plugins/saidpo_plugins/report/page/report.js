@@ -8,7 +8,7 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   function themed(value) {
     if (typeof value === "string" && value.startsWith("@")) {
-      if (value === "@diverging") return [[0, colour("orange")], [0.25, colour("neutral")], [1, colour("blue")]];
+      if (value === "@share") return [[0, colour("faint")], [0.25, colour("neutral")], [1, colour("blue")]];
       return value.endsWith("-flow") ? colour(value.slice(1, -5)) + "66" : colour(value.slice(1));
     }
     if (Array.isArray(value)) return value.map(themed);
@@ -24,12 +24,17 @@
     return cut.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   }
 
+  function axis(grid, own = {}) {
+    const title = { ...own.title, font: { size: 12 }, standoff: 8 };
+    return { ...grid, ...own, title, fixedrange: true };
+  }
+
   function layoutOf(figure) {
     const grid = { gridcolor: colour("neutral"), zerolinecolor: colour("faint"), linecolor: colour("faint"), automargin: true };
     const layout = themed(figure.layout);
     const axes = {
-      xaxis: { ...grid, ...layout.xaxis, fixedrange: true },
-      yaxis: { ...grid, ...layout.yaxis, fixedrange: true },
+      xaxis: axis(grid, layout.xaxis),
+      yaxis: axis(grid, layout.yaxis),
     };
     if (figure.labels) {
       const limit = narrow() ? 20 : 30;
@@ -41,8 +46,8 @@
       ...layout, ...axes,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: colour("ink"), size: 13, family: getComputedStyle(document.body).fontFamily },
-      margin: { l: 48, r: 12, t: 28, b: 44 },
-      legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 12 } },
+      margin: { l: 48, r: 12, t: figure.data.some((trace) => trace.name) ? 28 : 8, b: 44 },
+      legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 12 }, ...layout.legend },
       hoverlabel: { bgcolor: colour("card"), bordercolor: colour("faint"), font: { color: colour("ink") } },
       dragmode: false, autosize: true,
     };

@@ -26,15 +26,17 @@ def section(run: RunData) -> Section | None:
         times = [[run.clusters[c]["rounds"][t][key] * total / run.clusters[c]["size"] for t in rounds] for c in shown]
         figures.append(_times_figure(run, shown, times, what))
     notes = [
-        "The weakest cluster of the first probe is on top. A pass rate is of all responses to the cluster’s problems in a "
-        "round, so of the policy that the round began with; white means that none was tried.",
-        "Draw share: how many times its share of the pool a cluster had of the draw; 1 is what uniform sampling gives.",
+        "The weakest cluster of the first probe is on top. A pass rate is of all responses to the cluster’s problems "
+        "in a round, so of the policy that the round began with; an empty cell means that none was tried.",
+        "Draw share: how many times its share of the pool a cluster had of the draw; 1 is what uniform sampling gives, "
+        "more than 4 is shown as 4.",
     ]
     if len(shown) < len(order):
         notes.append(f"Shown are the {SHOWN} weakest of {len(order)} clusters; the table has all.")
     return Section(
         id="clusters",
         title="Clusters: where it erred, where it drew, where it learned",
+        short="Clusters",
         answer=_answer(run),
         figures=figures,
         side_by_side=True,
@@ -47,7 +49,7 @@ def _order(run: RunData) -> list[int]:
     if "probe_errors" in run.clusters[0]["rounds"][0]:
         return by_error(run)
     rates = [_rate(cluster["rounds"][0]) for cluster in run.clusters]
-    return sorted(range(len(rates)), key=lambda c: 1.0 if rates[c] is None else rates[c])
+    return sorted(range(len(rates)), key=lambda c: (rates[c] is None, rates[c] or 0.0))
 
 
 def _answer(run: RunData) -> str:
@@ -60,8 +62,8 @@ def _answer(run: RunData) -> str:
         for t in range(last)
     ]
     return (
-        f"The weights moved {', '.join(shifts)} of the draw away from uniform in the rounds; what was drawn differs from "
-        f"that by {percent(max(gaps), 0)} at most, as chance has it."
+        f"The weights moved {', '.join(shifts)} of the draw away from uniform in the rounds; what was drawn differs "
+        f"from that by {percent(max(gaps), 0)} at most, as chance has it."
     )
 
 
@@ -77,7 +79,7 @@ def _rates_figure(run: RunData, shown: list[int], rates: list[list[float | None]
 
 def _times_figure(run: RunData, shown: list[int], times: list[list[float]], what: str) -> Figure:
     rounded = [[round(value, 2) for value in row] for row in times]
-    scale = {"colorscale": "@diverging", "zmin": 0, "zmax": 4}
+    scale = {"colorscale": "@share", "zmin": 0, "zmax": 4}
     title = f"Draw share, {what} (times the pool’s)"
     return _heat_map(run, shown, rounded, title, scale, what, f"{what} %{{z:.1f}} times its share of the pool")
 
@@ -92,7 +94,7 @@ def _heat_map(
         id=f"{id}-figure",
         title=title,
         alt=f"Heat map, a row for each of {len(shown)} clusters, a column for each round: {title}. See the table.",
-        height=120 + 19 * len(shown),
+        height=86 + 18 * len(shown),
         labels=names,
         data=[
             {
@@ -100,7 +102,7 @@ def _heat_map(
                 "xgap": 1, "ygap": 1, "hoverongaps": False,
                 "hovertemplate": f"%{{text}}<br>round %{{x}}: {hover}<extra></extra>",
                 "colorbar": {"thickness": 8, "outlinewidth": 0, "orientation": "h", "y": 1.0, "yanchor": "bottom",
-                             "len": 1, "tickfont": {"size": 10}},
+                             "ypad": 2, "len": 1, "tickfont": {"size": 10}},
             }
         ],
         layout={

@@ -14,10 +14,13 @@ def section(run: RunData) -> Section | None:
     return Section(
         id="cost",
         title="Yield and cost",
+        short="Cost",
         answer=_answer(run),
         figures=[_fates(run), _time(run)],
         side_by_side=True,
-        notes=["Yield is pairs / problems explored, the probe included. --max-pairs bounds it; usable problems do not."],
+        notes=[
+            "Yield is pairs / problems explored, the probe included. --max-pairs bounds it; usable problems do not."
+        ],
         tables=[_table(run), _time_table(run)],
     )
 
@@ -28,21 +31,25 @@ def _answer(run: RunData) -> str:
     usable = [percent(row["usable"] / row["explored"], 0) for row in run.trained]
     text = f"Usable were {', '.join(usable)} of the explored problems in the rounds."
     total = sum(spent.values())
-    return f"{text} Most time went into {most} ({percent(spent[most] / total, 0)} of {duration(total)})." if total else text
+    return (
+        f"{text} Most time went into {most} ({percent(spent[most] / total, 0)} of {duration(total)})."
+        if total
+        else text
+    )
 
 
 def _fates(run: RunData) -> Figure:
     rounds = [row["round"] for row in run.trained]
-    kinds = [("usable", "usable", "@green", ""), ("too_easy", "too easy", "@sky", "/"),
-             ("too_hard", "too hard", "@orange", "x"), ("unknown", "not judged", "@grey", ".")]  # fmt: skip
+    kinds = [("usable", "usable", "@green"), ("too_easy", "too easy", "@sky"),
+             ("too_hard", "too hard", "@orange"), ("unknown", "not judged", "@grey")]  # fmt: skip
     shown = [kind for kind in kinds if any(row[kind[0]] for row in run.trained)]
     data = [
         {
             "type": "bar", "name": name, "x": rounds, "y": [row[key] for row in run.trained],
-            "marker": {"color": colour, "pattern": {"shape": shape, "size": 6}},
+            "marker": {"color": colour, "line": {"color": "@card", "width": 1}},
             "hovertemplate": f"round %{{x}}: %{{y}} {name}<extra></extra>",
         }
-        for key, name, colour, shape in shown
+        for key, name, colour in shown
     ]  # fmt: skip
     data.append(
         {
@@ -54,10 +61,11 @@ def _fates(run: RunData) -> Figure:
     return Figure(
         id="fates-figure",
         title="Explored problems and pairs",
-        alt="Stacked bars: explored problems of each round by level, and the number of pairs trained on. See the table.",
+        alt="Stacked bars: explored problems of each round by level, and the pairs trained on. See the table.",
         data=data,
         layout={
             "barmode": "stack",
+            "legend": {"traceorder": "normal"},
             "xaxis": {"title": {"text": "round"}, "dtick": 1 if len(rounds) <= 12 else None},
             "yaxis": {"title": {"text": "problems"}},
         },
@@ -86,7 +94,8 @@ def _time(run: RunData) -> Figure:
 def _table(run: RunData) -> Table:
     return Table(
         caption="Each round",
-        columns=["round", "explored", "too easy", "usable", "too hard", "not judged", "pairs", "yield", "tokens", "seconds"],
+        columns=["round", "explored", "too easy", "usable", "too hard", "not judged", "pairs", "yield", "tokens",
+                 "seconds"],
         rows=[
             [str(row["round"]), *(f"{row[key]:,}" for key in ("explored", "too_easy", "usable", "too_hard", "unknown")),
              f"{row['pairs']:,}", f"{row['yield']:.2f}", f"{row['tokens']:,}", f"{row['seconds']:.1f}"]

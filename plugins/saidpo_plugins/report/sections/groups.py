@@ -27,7 +27,7 @@ def section(run: RunData) -> Section | None:
     answer += f"; beyond chance fell {', '.join(visible(name) for name in sure)}." if sure else ", none beyond chance."
     return Section(
         id="groups",
-        title="Held-out groups, before and after",
+        title="Held-out groups, before and after", short="Groups",
         answer=answer,
         figures=[_figure(shown)],
         notes=[] if len(shown) == len(groups) else [f"Shown are the {SHOWN} of {len(groups)} that rose or fell most."],
@@ -51,7 +51,7 @@ def _figure(groups: list[tuple[str, float, float, int, str | None]]) -> Figure:
     for y, (_, before, after, *_) in enumerate(groups):
         lines_x += [100 * before, 100 * after, None]
         lines_y += [y, y, None]
-    y = list(range(len(groups)))
+    places = list(range(len(groups)))
     names = [label(name) for name, *_ in groups]
     return Figure(
         id="groups-figure",
@@ -61,10 +61,10 @@ def _figure(groups: list[tuple[str, float, float, int, str | None]]) -> Figure:
         data=[
             {"x": lines_x, "y": lines_y, "mode": "lines", "line": {"color": "@faint", "width": 4},
              "hoverinfo": "skip", "showlegend": False},
-            {"x": [100 * a for _, a, *_ in groups], "y": y, "mode": "markers", "name": "before", "text": names,
+            {"x": [100 * a for _, a, *_ in groups], "y": places, "mode": "markers", "name": "before", "text": names,
              "marker": {"color": "@orange", "symbol": "circle-open", "size": 10, "line": {"width": 2}},
              "hovertemplate": "%{text}<br>before %{x:.0f}%<extra></extra>"},
-            {"x": [100 * b for _, _, b, *_ in groups], "y": y, "mode": "markers", "name": "after", "text": names,
+            {"x": [100 * b for _, _, b, *_ in groups], "y": places, "mode": "markers", "name": "after", "text": names,
              "marker": {"color": "@blue", "size": 10},
              "hovertemplate": "%{text}<br>after %{x:.0f}%<extra></extra>"},
         ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from saidpo_plugins.common.record_statistics import Z, balanced_error, weighs
 from saidpo_plugins.report.page import Section
@@ -34,7 +33,11 @@ def section(run: RunData) -> Section:
     weakest = find_weakest(run)
     answers = [*(_about_weakness(run, weakest) if weakest else ()), _cost(run), _trust(run)]
     return Section(
-        id="summary", title="In short", template="headline", content={"numbers": _numbers(run), "answers": answers}
+        id="summary",
+        title="In short",
+        short="In short",
+        template="headline",
+        content={"numbers": _numbers(run), "answers": answers},
     )
 
 
@@ -61,7 +64,9 @@ def _numbers(run: RunData) -> list[Number]:
         before, after, difference, half = found
         held_out = run.record["pool"]["held_out"]
         numbers = [
-            Number(f"{percent(before)} → {percent(after)}", "held-out accuracy", f"{held_out:,} problems, groups alike"),
+            Number(
+                f"{percent(before)} → {percent(after)}", "held-out accuracy", f"{held_out:,} problems, groups alike"
+            ),
             Number(f"{100 * difference:+.1f} points", "gained", f"95% interval ±{100 * half:.1f}"),
         ]
     numbers.append(Number(_compact(tokens), "tokens generated", _per_token(found, tokens)))
@@ -71,8 +76,10 @@ def _numbers(run: RunData) -> list[Number]:
 def _per_token(found: tuple[float, float, float, float] | None, tokens: int) -> str:
     if not (found and tokens):
         return ""
-    return f"{100 * found[2] / tokens * 1e5:+.1f} points per 100,000" if tokens < 1e7 else (
-        f"{100 * found[2] / tokens * 1e6:+.2f} points per million"
+    return (
+        f"{100 * found[2] / tokens * 1e5:+.1f} points per 100,000"
+        if tokens < 1e7
+        else (f"{100 * found[2] / tokens * 1e6:+.2f} points per million")
     )
 
 
@@ -101,9 +108,8 @@ def _followed(run: RunData, weakest: Weakest, fifth: str) -> Answer:
     achieved = sum(weakest.achieved) / len(weakest.achieved)
     intended = sum(weakest.intended) / len(weakest.intended)
     times = achieved / even
-    if weighs(run.record):
-        verdict = "Yes" if times >= 1.2 else "Hardly" if times > 1.05 else "No"
-    else:
+    verdict = "Yes" if times >= 1.2 else "Hardly" if times > 1.05 else "No"
+    if not weighs(run.record):
         verdict = "No, by choice"
     text = f"Over all rounds {fifth} got {percent(achieved, 0)} of the draws, {times:.1f} times their share"
     return Answer("Did the draw follow?", verdict, f"{text} (intended: {percent(intended, 0)}).", "clusters")
@@ -149,5 +155,3 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-

@@ -41,6 +41,7 @@ def section(run: RunData) -> Section | None:
     return Section(
         id="lengths",
         title="Length and truncation",
+        short="Length",
         answer=_answer(run),
         figures=[figure],
         notes=["Repetition is the mean share of 4-grams of tokens that a response had before (seq-rep-4)."],

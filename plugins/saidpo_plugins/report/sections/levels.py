@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from saidpo_plugins.report.page import Figure, Section, Table
@@ -33,12 +34,12 @@ def section(run: RunData) -> Section | None:
         tables.append(_flows_table(run, flows))
         tried = ", ".join(f"{count:,} from round {t} to {t + 1}" for t, count in enumerate(counts, 1))
         notes.append(
-            f"The flows are of problems that happened to be tried in two rounds in turn ({tried}); the draw prefers weak "
-            "clusters, so these are harder than the pool."
+            f"The flows are of problems that happened to be tried in two rounds in turn ({tried}); the draw prefers "
+            "weak clusters, so these are harder than the pool."
         )
     return Section(
-        id="levels", title="Difficulty drift", answer=_answer(shares), figures=figures, side_by_side=True,
-        notes=notes, tables=tables,
+        id="levels", title="Difficulty drift", short="Difficulty", answer=_answer(shares), figures=figures,
+        side_by_side=True, notes=notes, tables=tables,
     )  # fmt: skip
 
 
@@ -58,7 +59,9 @@ def _shares(tried: Tried) -> list[float]:
 
 
 def _answer(shares: list[list[float]]) -> str:
-    parts = [f"{name} {percent(a, 0)} → {percent(b, 0)}" for name, a, b in zip(LEVELS, shares[0], shares[-1], strict=True)]
+    parts = [
+        f"{name} {percent(a, 0)} → {percent(b, 0)}" for name, a, b in zip(LEVELS, shares[0], shares[-1], strict=True)
+    ]
     return f"Of the pool, by the first and the last probe: {', '.join(parts)}."
 
 
@@ -71,13 +74,13 @@ def _bars(run: RunData, shares: list[list[float]]) -> Figure:
         data=[
             {
                 "type": "bar", "name": name, "x": rounds, "y": [round(100 * row[level], 2) for row in shares],
-                "marker": {"color": _COLOURS[level], "pattern": {"shape": ("", "/", "x")[level], "size": 6}},
+                "marker": {"color": _COLOURS[level], "line": {"color": "@card", "width": 1}},
                 "hovertemplate": f"round %{{x}}: %{{y:.0f}}% {name}<extra></extra>",
             }
             for level, name in enumerate(LEVELS)
         ],
         layout={
-            "barmode": "stack",
+            "barmode": "stack", "legend": {"traceorder": "normal"},
             "xaxis": {"title": {"text": "round"}, "dtick": 1 if len(rounds) <= 12 else None},
             "yaxis": {"title": {"text": "problems of the probe (%)"}, "range": [0, 100]},
         },
@@ -106,41 +109,75 @@ def _flows(run: RunData) -> tuple[list[Flow], list[int]]:
 
 def _sankey(run: RunData, flows: list[Flow]) -> Figure:
     rounds = len(run.tried)
-    names = [f"{name}" for _ in range(rounds) for name in LEVELS]
-    used = {3 * t + x for t, x, _, _ in flows} | {3 * (t + 1) + y for t, _, y, _ in flows}
-    place = {node: i for i, node in enumerate(sorted(used))}
-    where = [f"{names[node]}, round {node // 3 + 1}" for node in place]
+    sizes = _node_sizes(flows)
+    place = {node: i for i, node in enumerate(sizes)}
+    columns = [min(0.999, max(0.001, t / max(1, rounds - 1))) for t in range(rounds)]
     return Figure(
         id="flows-figure",
         title=f"How problems moved, rounds 1 to {rounds}",
-        alt="Flow diagram: problems tried in two rounds in turn, from their level in one to that in the next. See the table.",
+        alt="Flow diagram: problems tried in two rounds in turn, from their level in one to that in the next. See the "
+        "table.",
         data=[
             {
-                "type": "sankey", "arrangement": "fixed",
+                "type": "sankey", "arrangement": "fixed", "domain": {"y": [0, 0.9]},
                 "node": {
-                    "label": [names[node] for node in place], "customdata": where, "pad": 14, "thickness": 14,
-                    "color": [_COLOURS[node % 3] for node in place], "line": {"width": 0},
-                    "x": [min(0.999, max(0.001, node // 3 / max(1, rounds - 1))) for node in place],
-                    "y": [(0.1, 0.5, 0.9)[node % 3] for node in place],
+                    "label": [LEVELS[level] for _, level in sizes], "pad": 14, "thickness": 14,
+                    "customdata": [f"{LEVELS[level]}, round {t + 1}" for t, level in sizes],
+                    "color": [_COLOURS[level] for _, level in sizes], "line": {"width": 0},
+                    "x": [columns[t] for t, _ in sizes], "y": _heights(sizes),
                     "hovertemplate": "%{customdata}: %{value} problems<extra></extra>",
                 },
                 "link": {
-                    "source": [place[3 * t + x] for t, x, _, _ in flows],
-                    "target": [place[3 * (t + 1) + y] for t, _, y, _ in flows],
+                    "source": [place[t, x] for t, x, _, _ in flows],
+                    "target": [place[t + 1, y] for t, _, y, _ in flows],
                     "value": [n for *_, n in flows],
                     "color": [_FLOWS[x] for _, x, _, _ in flows],
                     "hovertemplate": "%{source.customdata} → %{target.customdata}: %{value}<extra></extra>",
                 },
             }
         ],
+        layout={
+            "annotations": [
+                {"x": x, "y": 1, "xref": "paper", "yref": "paper", "text": f"round {t + 1}", "showarrow": False,
+                 "xanchor": "left" if t == 0 else "right" if t == rounds - 1 else "center", "yanchor": "top"}
+                for t, x in enumerate(columns)
+            ]
+        },
     )  # fmt: skip
+
+
+def _node_sizes(flows: list[Flow]) -> dict[tuple[int, int], int]:
+    """(round, level) -> problems there, in this order; in the middle the larger of those that came and that went."""
+    came, went = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+    for t, x, y, n in flows:
+        went[t, x] += n
+        came[t + 1, y] += n
+    return {node: max(came[node], went[node]) for node in sorted({*came, *went})}
+
+
+def _heights(sizes: dict[tuple[int, int], int]) -> list[float]:
+    """Middle of each node from the top, in [0, 1]: too easy above usable above too hard, without overlap."""
+    gap = 0.06
+    columns: dict[int, list[int]] = {}
+    for (t, _), size in sizes.items():
+        columns.setdefault(t, []).append(size)
+    scale = min((1 - gap * (len(column) - 1)) / sum(column) for column in columns.values())
+    middles = []
+    for column in columns.values():
+        top = (1 - scale * sum(column) - gap * (len(column) - 1)) / 2
+        for size in column:
+            middles.append(round(min(0.999, max(0.001, top + scale * size / 2)), 4))
+            top += scale * size + gap
+    return middles
 
 
 def _shares_table(run: RunData, shares: list[list[float]]) -> Table:
     return Table(
         caption="Levels of the probed problems",
         columns=["round", *LEVELS],
-        rows=[[str(row["round"]), *(percent(s, 0) for s in mine)] for row, mine in zip(run.trained, shares, strict=False)],
+        rows=[
+            [str(row["round"]), *(percent(s, 0) for s in mine)] for row, mine in zip(run.trained, shares, strict=False)
+        ],
     )
 
 

@@ -20,6 +20,7 @@ def section(run: RunData) -> Section | None:
     return Section(
         id="logprobs",
         title="Training: log-probability drift",
+        short="Training",
         answer=_answer(training) if known else "This trainer reports no drift of log-probabilities.",
         figures=[_figure(training, known)] if known else [],
         notes=["Nats a response against the reference, in the last tenth of each round’s steps."] if known else [],
@@ -43,8 +44,8 @@ def _answer(training: list[tuple[int, dict[str, Any]]]) -> str:
     if up == len(drifts):
         return "In every round the chosen responses became more likely."
     return (
-        f"In {len(drifts) - up} of {len(drifts)} rounds the chosen responses became less likely: usual in DPO while it is "
-        "little, a sign of collapse where it is much."
+        f"In {len(drifts) - up} of {len(drifts)} rounds the chosen responses became less likely: usual in DPO while it "
+        "is little, a sign of collapse where it is much."
     )
 
 

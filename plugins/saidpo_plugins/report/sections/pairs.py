@@ -18,7 +18,7 @@ def section(run: RunData) -> Section | None:
         f"rounds. Texts are cut at {TEXT:,} characters."
     ]  # fmt: skip
     content = {"rounds": sorted({pair.round for pair in pairs}), "total": total}
-    return Section(id="pairs", title="Pairs", template="pairs", content=content, notes=notes)
+    return Section(id="pairs", title="Pairs", short="Pairs", template="pairs", content=content, notes=notes)
 
 
 def data(run: RunData) -> dict[str, Any]:

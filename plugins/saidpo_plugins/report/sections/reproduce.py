@@ -17,6 +17,7 @@ def section(run: RunData) -> Section:
     return Section(
         id="reproduce",
         title="Settings, versions, hashes",
+        short="Settings",
         template="reproduce",
         content={"command": visible(command), "chain": chain},
         tables=[_settings(run), *_versions(run), _hashes(run)],
@@ -48,4 +49,6 @@ def _versions(run: RunData) -> list[Table]:
 def _hashes(run: RunData) -> Table:
     rows = [["first policy", run.about.get("model", "–")]]
     rows += [[stage["stage"], stage["chain"]] for stage in run.stages]
-    return Table(caption="Hashes: each stage’s holds its files and the stage before", columns=["stage", "SHA-256"], rows=rows)
+    return Table(
+        caption="Hashes: each stage’s holds its files and the stage before", columns=["stage", "SHA-256"], rows=rows
+    )

@@ -41,7 +41,7 @@ def section(run: RunData) -> Section | None:
     )  # fmt: skip
     return Section(
         id="rounds",
-        title="Accuracy after each round",
+        title="Accuracy after each round", short="Accuracy",
         figures=[figure],
         notes=[
             "Bars are 95% intervals from the number of held-out problems alone; another seed differs by more "

@@ -30,4 +30,6 @@ def section(run: RunData) -> Section | None:
     if not told and not notes:
         return None
     title = "Warnings" if told else "Notes"
-    return Section(id="warnings", title=title, template="warnings", content={"warnings": told, "notes": notes})
+    return Section(
+        id="warnings", title=title, short=title, template="warnings", content={"warnings": told, "notes": notes}
+    )
