@@ -70,7 +70,7 @@ class Wandb:
             config=settings,
             mode=self.options.mode,
             settings=wandb.Settings(
-                silent=True, console="off", x_disable_meta=True, x_disable_stats=True, save_code=False
+                silent=True, console="off", x_disable_meta=True, x_disable_stats=True, x_save_requirements=False
             ),
         )
 

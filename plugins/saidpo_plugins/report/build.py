@@ -30,7 +30,7 @@ _ORDER = (headline, warnings, rounds, clusters, groups, cluster_map, levels, cos
 def report_of(path: Path) -> str:
     """The page. Raises ``UsageError`` if there is no round to report."""
     run = RunData(path)
-    sections: list[Section] = [made for module in _ORDER if (made := module.section(run)) is not None]
+    sections = sections_of(run)
     settings = run.settings
     parts = [
         f"{kind} {settings[kind]['name']}"
@@ -51,6 +51,12 @@ def report_of(path: Path) -> str:
         finished=bool(run.record.get("finished")),
         version=__version__,
     )
+
+
+def sections_of(run: RunData) -> list[Section]:
+    """Those that this run has something to say for."""
+    made: list[Section | None] = [module.section(run) for module in _ORDER]
+    return [section for section in made if section is not None]
 
 
 def write_report(path: Path, out: Path) -> None:

@@ -58,6 +58,10 @@ def _shares(tried: Tried) -> list[float]:
     return [float((known == level).mean()) if len(known) else float("nan") for level in range(3)]
 
 
+def _percent(share: float) -> float | None:
+    return None if share != share else round(100 * share, 2)
+
+
 def _answer(shares: list[list[float]]) -> str:
     parts = [
         f"{name} {percent(a, 0)} → {percent(b, 0)}" for name, a, b in zip(LEVELS, shares[0], shares[-1], strict=True)
@@ -73,7 +77,7 @@ def _bars(run: RunData, shares: list[list[float]]) -> Figure:
         alt="Stacked bars: share of too easy, usable and too hard problems in each round's probe. See the table.",
         data=[
             {
-                "type": "bar", "name": name, "x": rounds, "y": [round(100 * row[level], 2) for row in shares],
+                "type": "bar", "name": name, "x": rounds, "y": [_percent(row[level]) for row in shares],
                 "marker": {"color": _COLOURS[level], "line": {"color": "@card", "width": 1}},
                 "hovertemplate": f"round %{{x}}: %{{y:.0f}}% {name}<extra></extra>",
             }
