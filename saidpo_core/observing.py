@@ -6,7 +6,6 @@ They are no part of the settings, since they change nothing: a run may go on wit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,12 +18,12 @@ from saidpo_core.registry import Registry
 KEY = "observers"
 
 
-def flat(value: Any, path: Path) -> dict[str, Any]:
+def flat(value: Any, where: str) -> dict[str, Any]:
     """The ``observers`` of a TOML file: names, or a table with a table of options for each name."""
     if isinstance(value, dict):
         tables = {name: table for name, table in value.items() if isinstance(table, dict)}
         if len(tables) < len(value):
-            raise UsageError(f"{path}: {KEY}: expected names, or a table [{KEY}.NAME] for each")
+            raise UsageError(f"{where}: {KEY}: expected names, or a table [{KEY}.NAME] for each")
         options = {f"{KEY}.{name}.{key}": item for name, table in tables.items() for key, item in table.items()}
         return {KEY: list(tables), **options}
     return {KEY: value}

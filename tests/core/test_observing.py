@@ -101,4 +101,4 @@ def test_names_are_read_once_each_and_flags_follow_them(registry: Registry) -> N
     assert names_in(" a,b,,a ", "here") == ["a", "b"]
     flags = [flag for item in observer_options(registry, ["late-watcher"]) for flag in item.opts]
     assert flags == ["--observers", "--observers.late-watcher.project", "--observers.late-watcher.every"]
-    assert flat(["a"], Path("x")) == {"observers": ["a"]}
+    assert flat(["a"], "here") == {"observers": ["a"]}
