@@ -15,7 +15,7 @@ LONG = {
     "arithmetic", "code", "hdbscan", "kmeans", "llm", "math", "reasoning-gym", "scripted", "sentence-transformers",
     "transformers",
 }  # fmt: skip
-"""Take seconds, as every trainer and observer does: a policy is loaded, trained or asked, or a pool is made, again and again."""
+"""Take seconds, as trainers and observers do: a policy is loaded, trained or asked, or a pool is made, many times."""
 
 
 def bundled() -> Iterator[object]:

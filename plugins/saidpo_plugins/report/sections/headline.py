@@ -67,7 +67,11 @@ def _numbers(run: RunData) -> list[Number]:
             Number(
                 f"{percent(before)} → {percent(after)}", "held-out accuracy", f"{held_out:,} problems, groups alike"
             ),
-            Number(f"{100 * difference:+.1f} points", "gained", f"95% interval ±{100 * half:.1f}"),
+            Number(
+                f"{signed(100 * difference)} points",
+                "lost" if difference < 0 else "gained",
+                f"95% interval ±{100 * half:.1f}",
+            ),
         ]
     numbers.append(Number(_compact(tokens), "tokens generated", _per_token(found, tokens)))
     return numbers
@@ -76,11 +80,14 @@ def _numbers(run: RunData) -> list[Number]:
 def _per_token(found: tuple[float, float, float, float] | None, tokens: int) -> str:
     if not (found and tokens):
         return ""
-    return (
-        f"{100 * found[2] / tokens * 1e5:+.1f} points per 100,000"
-        if tokens < 1e7
-        else (f"{100 * found[2] / tokens * 1e6:+.2f} points per million")
-    )
+    if tokens < 1e7:
+        return f"{signed(100 * found[2] / tokens * 1e5)} points per 100,000"
+    return f"{signed(100 * found[2] / tokens * 1e6)} points per million"
+
+
+def signed(points: float) -> str:
+    """With a sign that a reader does not take for a dash."""
+    return f"{points:+.1f}".replace("-", "−")
 
 
 def _compact(n: float) -> str:
@@ -93,11 +100,12 @@ def _compact(n: float) -> str:
 def _about_weakness(run: RunData, weakest: Weakest) -> list[Answer]:
     errors = first_errors(run)
     worst = [f"“{run.names[c]}” ({percent(errors[c], 0)} wrong)" for c in weakest.clusters[:3]]
-    fifth = f"the weakest clusters, {len(weakest.clusters)} with {percent(weakest.pool_share, 0)} of the pool,"
+    count = len(weakest.clusters)
+    fifth = f"they ({percent(weakest.pool_share, 0)} of the pool)"
     where = Answer(
         "Where was the model weak?",
-        f"{len(weakest.clusters)} of {len(run.clusters)} clusters",
-        f"By the first probe most in {listed(worst)}. They and the next hold a fifth of the pool.",
+        f"{count} of {len(run.clusters)} clusters",
+        f"The weakest fifth of the pool by the first probe. Worst: {listed(worst)}.",
         "clusters",
     )
     return [where, _followed(run, weakest, fifth), *_learned(weakest)]
@@ -128,7 +136,7 @@ def _learned(weakest: Weakest) -> list[Answer]:
         other = f"; elsewhere {percent(weakest.elsewhere[0][0], 0)} → {percent(weakest.elsewhere[-1][0], 0)}"
     text = (
         f"There the pass rate of sampled responses went {percent(before, 0)} → {percent(after, 0)} "
-        f"({100 * change:+.0f} points, ±{100 * half:.0f}) from round 1 to {len(weakest.here)}{other}. "
+        f"({signed(100 * change)} points, ±{100 * half:.0f}) from round 1 to {len(weakest.here)}{other}. "
         "Each round’s rate is of the policy that it began with."
     )
     return [Answer("Did it learn there?", verdict, text, "clusters")]

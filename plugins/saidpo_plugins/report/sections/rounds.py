@@ -15,6 +15,8 @@ def section(run: RunData) -> Section | None:
     rounds = [row["round"] for row in rows]
     balanced = [100 * row["accuracy_balanced"] for row in rows]
     half = [100 * Z * (balanced_error(run.record, t) or 0) for t in rounds]
+    above = [min(h, 100 - value) for value, h in zip(balanced, half, strict=True)]
+    below = [min(h, value) for value, h in zip(balanced, half, strict=True)]
     pool = [None if row["accuracy_pool"] is None else 100 * row["accuracy_pool"] for row in rows]
     last = rounds[-1]
     figure = Figure(
@@ -30,8 +32,10 @@ def section(run: RunData) -> Section | None:
             {
                 "x": rounds, "y": balanced, "mode": "lines+markers", "name": "groups alike (balanced)",
                 "line": {"color": "@blue", "width": 3}, "marker": {"size": 9},
-                "error_y": {"type": "data", "array": half, "thickness": 1.5, "width": 5, "color": "@blue"},
-                "hovertemplate": "round %{x}: %{y:.1f}% ± %{error_y.array:.1f}<extra>groups alike</extra>",
+                "error_y": {"type": "data", "symmetric": False, "array": above,
+                            "arrayminus": below, "thickness": 1.5, "width": 5, "color": "@blue"},
+                "customdata": half,
+                "hovertemplate": "round %{x}: %{y:.1f}% ± %{customdata:.1f}<extra>groups alike</extra>",
             },
         ],
         layout={
