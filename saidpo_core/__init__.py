@@ -4,6 +4,8 @@ What a plug-in needs is imported from here.
 """
 
 from saidpo_core.components import (
+    BringsProblems,
+    ChecksPrompts,
     Clusterer,
     Component,
     Difficulty,
@@ -37,6 +39,7 @@ from saidpo_core.records import (
     Policy,
     Problem,
     ProblemSets,
+    Prompt,
     Request,
     Response,
     RoundEvidence,
@@ -46,6 +49,8 @@ from saidpo_core.records import (
 
 __all__ = [
     "Attempts",
+    "BringsProblems",
+    "ChecksPrompts",
     "Clusterer",
     "Component",
     "Difficulty",
@@ -69,6 +74,7 @@ __all__ = [
     "Problem",
     "ProblemSets",
     "Progress",
+    "Prompt",
     "Request",
     "Response",
     "RoundEvidence",

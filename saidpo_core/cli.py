@@ -13,10 +13,12 @@ import click
 import saidpo_core
 from saidpo_core import importing
 from saidpo_core.cli_options import (
+    EvalCommand,
     RunCommand,
     VerifyCommand,
     chosen_observers,
     explain_unknown,
+    given_by,
     options_from,
     settings_from,
 )
@@ -52,7 +54,7 @@ def cli() -> None:
 @cli.command(
     cls=RunCommand,
     epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
-    "saidpo report, watch, compare, study, plugins, check, new-plugin, completion.",
+    "saidpo report, watch, plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
@@ -137,6 +139,53 @@ def study(file: Path, **options: Any) -> None:
     from saidpo_core.study.command import study_file
 
     study_file(load_registry(), file, **options)
+
+
+@cli.command()
+@click.argument("run_a", type=click.Path(path_type=Path))
+@click.argument("run_b", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--exit-code", is_flag=True, help="exit with 1 if they differ")
+def diff(run_a: Path, run_b: Path, as_json: bool, exit_code: bool) -> int:
+    """Say how two runs differ: settings, versions, the stage and the problem at which their data parted."""
+    import json
+
+    from saidpo_core.diff import as_text, diff_runs
+
+    found = diff_runs(run_a, run_b)
+    click.echo(json.dumps(vars(found), indent=1) if as_json else as_text(found, run_a, run_b))
+    return int(exit_code and not found.equal)
+
+
+@cli.command("eval", cls=EvalCommand)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="the result and how it came, as JSON")
+@click.option(
+    "--responses",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="every response and its verdict, one JSON object a line; saidpo verify --in reads it",
+)
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where all is kept  [default: runs/eval-NAME]"
+)
+@click.option("--quiet", is_flag=True, help="print the table only")
+@click.pass_obj
+def evaluate(
+    registry: Registry,
+    /,
+    out: Path | None,
+    responses: Path | None,
+    run_dir: Path | None,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Measure a policy: saidpo eval --model MODEL --benchmarks aime24,amc23 --samples 32
+
+    MODEL is what saidpo --model takes, or the folder of a finished run. Killed, the same command goes on.
+    """
+    from saidpo_core.eval_command import evaluate_policy
+
+    evaluate_policy(registry, given_by(flags), run_dir=run_dir, out=out, responses=responses, quiet=quiet)
 
 
 @cli.command(cls=VerifyCommand)

@@ -127,7 +127,7 @@ def saidpo_after_round(row: Mapping[str, Any], record: Mapping[str, Any]) -> Non
 def saidpo_diagnose(record: Mapping[str, Any]) -> list[Finding]:  # type: ignore[empty-body]
     """Called after each round, before ``saidpo_after_round``: say what goes wrong, judged by ``summary.json`` so far.
 
-    What is found is shown at the end of the round and kept in the record, under ``warnings``. A detector looks at
+    What is found is shown at the end of the round and kept in the record, under ``findings``. A detector looks at
     nothing but the record, so that a run that goes on after a kill, and a reader of an old record, find the same.
     """
 

@@ -102,5 +102,6 @@ def _record(rounds: int) -> dict[str, Any]:
         "groups": {},
         "settings": {"rounds": 2, "seed": 0, "sampler": {"name": "uniform"}},
         "warnings": [],
+        "findings": [],
         "finished": True,
     }

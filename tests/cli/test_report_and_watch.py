@@ -66,7 +66,7 @@ def test_a_report_that_fails_is_a_warning_and_no_end_of_the_run(
 def test_warnings_of_a_round_are_on_the_screen_and_in_the_record(finished: FinishedRun) -> None:
     """24 probed problems are far too few for its clusters."""
     record = json.loads((finished.path / "summary.json").read_text())
-    warning = next(item for item in record["warnings"] if item["name"] == "noisy-probe")
+    warning = next(item for item in record["findings"] if item["name"] == "noisy-probe")
     assert f"warning noisy-probe: {warning['message']}" in finished.done.stdout.replace("\n", " ").replace("  ", " ")
     assert "--probe-min, now 24" in warning["advice"]
 

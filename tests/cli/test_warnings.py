@@ -24,7 +24,7 @@ that is too short."""
 def test_a_real_run_that_goes_wrong_is_told_so(saidpo: Saidpo, tmp_path: Path, name: str) -> None:
     done = saidpo(*FLAGS, *RUNS[name], f"--run-dir={tmp_path}/run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    warnings = json.loads((tmp_path / "run/summary.json").read_text())["warnings"]
+    warnings = json.loads((tmp_path / "run/summary.json").read_text())["findings"]
     found = [warning for warning in warnings if warning["name"] == name]
     assert found
     assert {warning["name"] for warning in warnings} <= {name, "noisy-probe", "filtered"}  # 24 probed problems are few

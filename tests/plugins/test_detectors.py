@@ -54,15 +54,15 @@ RUNS: dict[str, tuple[MadeUp, MadeUp]] = {
 def test_a_run_that_has_it_is_named_and_one_that_has_not_is_left_in_peace(tmp_path: Path, signature: str) -> None:
     name = signature.split()[0]
     bad, good = RUNS[signature]
-    warnings = [w for w in bad.write(tmp_path / "bad")["warnings"] if w["name"] == name]
+    warnings = [w for w in bad.write(tmp_path / "bad")["findings"] if w["name"] == name]
     assert warnings
     assert "--" in warnings[0]["advice"]
     assert any(letter.isdigit() for letter in warnings[0]["message"])
-    assert not [w for w in good.write(tmp_path / "good")["warnings"] if w["name"] == name]
+    assert not [w for w in good.write(tmp_path / "good")["findings"] if w["name"] == name]
 
 
 def test_a_run_in_which_all_is_well_gives_no_warning(tmp_path: Path) -> None:
-    assert MadeUp(rounds=2).write(tmp_path / "well")["warnings"] == []
+    assert MadeUp(rounds=2).write(tmp_path / "well")["findings"] == []
 
 
 # The single signs, on small records

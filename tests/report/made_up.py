@@ -85,7 +85,7 @@ class _Writer:
         about = {"model": "0" * 64, "packages": {"python": "3"}, "components": {"pool": "saidpo/arithmetic"}}
         (path / "run.toml").write_text(tomli_w.dumps({**tree, "about": about}))
         self.run_dir = RunDir(path, Observers(registry.manager))
-        self.summary = Summary(self.run_dir, tree, [], time.time())
+        self.summary = Summary(self.run_dir, tree, [], time.time(), (wanted.samples,))
         self.knowledge = self._knowledge()
 
     def write(self) -> dict[str, Any]:

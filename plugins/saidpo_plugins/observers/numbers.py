@@ -20,7 +20,7 @@ def numbers_of(row: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, f
         "draw/explored": row["explored"],
         "draw/pairs": row["pairs"],
         "draw/yield": row["yield"],
-        "warnings": sum(1 for warning in record["warnings"] if warning["round"] == row["round"]),
+        "warnings": sum(1 for warning in record["findings"] if warning["round"] == row["round"]),
     }
     if row["explored"]:
         found |= {f"draw/{name}": row[name] / row["explored"] for name in _COUNTS}

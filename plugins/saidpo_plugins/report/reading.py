@@ -30,6 +30,8 @@ class Tried:
     """Of the problem in the pool."""
     right: NDArray[np.int64]
     counted: NDArray[np.int64]
+    rate: NDArray[np.float64]
+    """Pass rate, of responses that were asked for whatever came of others; NaN if nothing could be counted."""
     probed: NDArray[np.bool_]
     lengths: Mapping[str, NDArray[np.int64]]
     """Tokens of the probe's responses, by outcome: right, wrong, unverifiable. Probes compare over rounds."""
@@ -53,7 +55,8 @@ class RunData:
         self.record: dict[str, Any] = _json(path / "summary.json")
         if not isinstance(self.record, dict) or not self.record.get("rounds"):
             raise UsageError(f"{path}/summary.json holds no round yet; the report can be written after the first one")
-        self.record.setdefault("warnings", [])
+        for key in ("warnings", "findings"):  # what was said before the first round; what detectors found in rounds
+            self.record.setdefault(key, [])
         self.settings, self.about = _settings(path / "run.toml")
 
     @property
@@ -96,8 +99,12 @@ class RunData:
         import numpy as np
 
         outcomes = [[verdict[0] for verdict in item["verdicts"]] for item, _ in attempts]
-        right = np.array([kinds.count("right") for kinds in outcomes], dtype=np.int64)
-        wrong = np.array([kinds.count("wrong") for kinds in outcomes], dtype=np.int64)
+        right, wrong = (np.array([kinds.count(kind) for kinds in outcomes], np.int64) for kind in ("right", "wrong"))
+        # Where asking stops at the first pair, only what was asked for whatever came of it tells a pass rate.
+        first = 2 if self.settings.get("generator", {}).get("early_stop", "no") != "no" else None
+        sure = [kinds if probed else kinds[:first] for kinds, (_, probed) in zip(outcomes, attempts, strict=True)]
+        counted = np.array([len(kinds) - kinds.count("unverifiable") for kinds in sure])
+        rate = np.array([kinds.count("right") for kinds in sure]) / np.where(counted, counted, np.nan)
         lengths: dict[str, list[int]] = {"right": [], "wrong": [], "unverifiable": []}
         for (item, probed), kinds in zip(attempts, outcomes, strict=True):
             for response, kind in zip(item["responses"] if probed else (), kinds if probed else (), strict=True):
@@ -106,6 +113,7 @@ class RunData:
             row=np.array([self.row_of[item["problem_id"]] for item, _ in attempts], dtype=np.int64),
             right=right,
             counted=right + wrong,
+            rate=rate,
             probed=np.array([probed for _, probed in attempts], dtype=np.bool_),
             lengths={kind: np.array(values, dtype=np.int64) for kind, values in lengths.items()},
         )

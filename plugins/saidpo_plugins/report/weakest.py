@@ -75,10 +75,9 @@ def _rates(run: RunData, t: int, chosen: list[int]) -> tuple[tuple[float, float]
     import numpy as np
 
     tried = run.tried[t]
-    fresh = ~tried.probed & (tried.counted > 0)
+    fresh = ~tried.probed & ~np.isnan(tried.rate)
     inside = np.isin(run.cluster_of[tried.row], chosen)
-    rates = tried.right / np.maximum(tried.counted, 1)
-    return _mean(rates[fresh & inside]), _mean(rates[fresh & ~inside])
+    return _mean(tried.rate[fresh & inside]), _mean(tried.rate[fresh & ~inside])
 
 
 def _mean(rates: NDArray[Any]) -> tuple[float, float]:

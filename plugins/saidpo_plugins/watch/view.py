@@ -81,8 +81,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _warnings(seen: Seen) -> list[RenderableType]:
     """The last ones, each kind once, in full."""
-    last = {warning["name"]: warning for warning in seen.record.get("warnings", [])}
-    lines: list[RenderableType] = []
+    last = {warning["name"]: warning for warning in seen.record.get("findings", [])}
+    lines: list[RenderableType] = [
+        Text.assemble(("warning: ", "yellow"), text) for text in seen.record.get("warnings", [])[-WARNINGS:]
+    ]
     for warning in list(last.values())[-WARNINGS:]:
         name = (f"warning {warning['name']} (round {warning['round']}): ", "yellow")
         lines.append(Text.assemble(name, warning["message"], (f" -> {warning['advice']}", "dim")))

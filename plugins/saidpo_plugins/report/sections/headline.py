@@ -150,7 +150,8 @@ def _cost(run: RunData) -> Answer:
 
 
 def _trust(run: RunData) -> Answer:
-    names = list(dict.fromkeys(warning["name"] for warning in run.record["warnings"]))
+    names = list(dict.fromkeys(warning["name"] for warning in run.record["findings"]))
+    names += ["what was said at the start"] if run.record["warnings"] else []
     count = f"{len(names)} warning{'s' if len(names) > 1 else ''}" if names else "No warnings"
     parts = [f"Look at {listed(names)} below." if names else "No known sign of failure was found."]
     if not run.record.get("finished"):

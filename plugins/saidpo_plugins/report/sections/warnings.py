@@ -19,7 +19,8 @@ class Told:
 
 
 def section(run: RunData) -> Section | None:
-    warnings = run.record["warnings"]
+    warnings = run.record["findings"]
+    said = [visible(text) for text in run.record["warnings"]]
     told = []
     for name in dict.fromkeys(warning["name"] for warning in warnings):
         mine = [warning for warning in warnings if warning["name"] == name]
@@ -27,9 +28,13 @@ def section(run: RunData) -> Section | None:
         where = f"round{'s' if len(rounds) > 1 else ''} {', '.join(rounds)}"
         told.append(Told(visible(name), where, visible(mine[-1]["message"]), visible(mine[-1]["advice"])))
     notes = [visible(note) for note in run.record.get("notes", [])]
-    if not told and not notes:
+    if not told and not said and not notes:
         return None
-    title = "Warnings" if told else "Notes"
+    title = "Warnings" if told or said else "Notes"
     return Section(
-        id="warnings", title=title, short=title, template="warnings", content={"warnings": told, "notes": notes}
+        id="warnings",
+        title=title,
+        short=title,
+        template="warnings",
+        content={"warnings": told, "said": said, "notes": notes},
     )
