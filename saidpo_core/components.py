@@ -13,6 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from saidpo_core.planning.records import (
+    GenerationEstimate,
+    GenerationWork,
+    Machine,
+    ModelShape,
+    PoolSize,
+    TrainingEstimate,
+    TrainingWork,
+)
 from saidpo_core.records import (
     Attempts,
     Evaluation,
@@ -80,6 +89,9 @@ class Component(Generic[T_co]):
     """An optional package, by its import name, without which it cannot work; asked for before a run starts."""
     extra: str = ""
     """The extra of its distribution that brings that package."""
+    diagnose: Callable[[], str] | None = None
+    """For ``saidpo doctor``: says in one line how it would work on this machine, or raises ``SaidpoError`` with what to
+    do if it cannot. Called in a process of its own, where a second is long."""
     trial: Callable[[Path], AbstractContextManager[Trial]] | None = None
     """How conformance checks can try it, if it cannot be tried as it is: called with an empty folder."""
 
@@ -92,6 +104,14 @@ class Pool(Protocol):
 
         Raises ``UsageError`` naming file and line for input that cannot be used.
         """
+        ...
+
+
+class PlannedPool(Pool, Protocol):
+    """A pool that can say how large it is without being loaded. Optional: ``saidpo --dry-run`` asks for it."""
+
+    def plan(self) -> PoolSize:
+        """Raises ``UsageError`` if that cannot be said without loading it; then it is loaded."""
         ...
 
 
@@ -183,6 +203,14 @@ class Trainer(Protocol):
         ...
 
 
+class PlannedTrainer(Trainer, Protocol):
+    """A trainer that can say beforehand what a round will need. Optional: ``saidpo --dry-run`` asks for it."""
+
+    def plan(self, model: ModelShape, machine: Machine, work: TrainingWork) -> TrainingEstimate:
+        """Without loading anything, and for any machine: also one that this is not, whose packages are missing here."""
+        ...
+
+
 class Engine(Protocol):
     """A loaded policy."""
 
@@ -203,6 +231,14 @@ class Generator(Protocol):
 
     def load(self, policy: Path) -> AbstractContextManager[Engine]:
         """Load a Hugging Face folder; device memory is free again when the context ends."""
+        ...
+
+
+class PlannedGenerator(Generator, Protocol):
+    """A generator that can say beforehand what a round will need. Optional: ``saidpo --dry-run`` asks for it."""
+
+    def plan(self, model: ModelShape, machine: Machine, work: GenerationWork) -> GenerationEstimate:
+        """Without loading anything, and for any machine: also one that this is not, whose packages are missing here."""
         ...
 
 
