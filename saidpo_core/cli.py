@@ -12,7 +12,14 @@ import click
 
 import saidpo_core
 from saidpo_core import importing
-from saidpo_core.cli_options import RunCommand, VerifyCommand, explain_unknown, options_from, settings_from
+from saidpo_core.cli_options import (
+    RunCommand,
+    VerifyCommand,
+    explain_unknown,
+    options_from,
+    refuse_planning,
+    settings_from,
+)
 from saidpo_core.completion import COMMANDS, Kind, KindAndName
 from saidpo_core.errors import PluginError, SaidpoError
 from saidpo_core.listing import as_rows, print_table, say_broken_briefly
@@ -35,29 +42,58 @@ def cli() -> None:
     """Train a reasoning model on the problems that it can learn from right now (SAI-DPO)."""
 
 
+def planning_options(command: Any) -> Any:
+    """Flags of what plans a run."""
+    path = click.Path(path_type=Path)
+    machine = "plan for another machine: devices and their memory or name, such as 8x80GB or 8xH100"
+    run = "plan with the lengths, yield and (on this machine) speeds of a finished run"
+    for flag in (
+        click.option(
+            "--model-config", type=path, metavar="FILE", help="plan for this config.json, the model being away"
+        ),
+        click.option("--plan-from", type=path, metavar="RUN", help=run),
+        click.option("--plan-for", metavar="MACHINE", help=machine),
+    ):
+        command = flag(command)
+    return command
+
+
 @cli.command(
     cls=RunCommand,
     epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
-    "saidpo plugins, check, new-plugin, compare, completion.",
+    "saidpo doctor, plugins, check, new-plugin, compare, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where the run is kept  [default: runs/NAME]"
 )
 @click.option("--quiet", is_flag=True, help="print the result only")
+@click.option(
+    "--dry-run", is_flag=True, help="start nothing: print the plan, its memory and hours; 2 if it does not fit"
+)
+@planning_options
 @click.pass_obj
-def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet: bool, **flags: Any) -> None:
+def run(
+    registry: Registry, /, config: Path | None, run_dir: Path | None, quiet: bool, dry_run: bool, **flags: Any
+) -> None:
     """Run SAI-DPO: probe, weigh, draw, explore, pair, train; repeat. Without options: the embedded policy and pool.
 
     Killed at any moment, the same command goes on where it was.
     """
     from saidpo_core.runner import default_path, start
-    from saidpo_core.screen import make_screen
 
     settings = settings_from(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
+    if dry_run:
+        from saidpo_core.planning import command
+
+        command.dry_run(registry, settings, config, path, flags)
+        return
+    refuse_planning(flags)
     if not quiet:
         say_broken_briefly(registry)
+    from saidpo_core.screen import make_screen
+
     screen = make_screen(quiet)
     with screen:
         screen.begin(settings, path)

@@ -14,11 +14,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from saidpo_core.completion import COMMANDS, ComponentName
+from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.listing import say_broken
 from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
 from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
+
+PLANNING = ("plan_for", "plan_from", "model_config")
+"""Parameters of ``run`` and ``doctor`` that only planning reads."""
 
 
 def own_options() -> list[click.Option]:
@@ -158,7 +162,8 @@ def explain_unknown(error: click.NoSuchOption) -> str:
             names = " or ".join(f"--{kind}={offer.component.name}" for offer in owners)
             return f"--{name} is an option of {names}, which was not chosen"
     own = [spec.name.replace("_", "-") for spec in specs_of(RunOptions)]
-    known = error.possibilities or [f"--{flag}" for flag in (*own, *KINDS, "config", "run-dir")]
+    flags = (*own, *KINDS, "config", "run-dir", "dry-run", *(name.replace("_", "-") for name in PLANNING))
+    known = error.possibilities or [f"--{flag}" for flag in flags]
     return f"unknown option --{name}.{nearest(f'--{name}', known)}"
 
 
@@ -174,6 +179,13 @@ def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]
             values = {key: value for key, value in values.items() if not key.startswith(f"{kind}.")}
     places = {key: f"--{key if '.' in key else key.replace('_', '-')}" for key in given}
     return resolve(registry, {**values, **given}, {**where, **places})
+
+
+def refuse_planning(flags: dict[str, Any]) -> None:
+    """A run does not plan: who says for which machine means ``--dry-run``."""
+    for name in PLANNING:
+        if flags.get(name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for planning; add --dry-run")
 
 
 def options_from(registry: Registry, kind: str, flags: dict[str, Any]) -> tuple[Offer, Any]:

@@ -63,6 +63,37 @@ class Trial:
     """Verifiers only: (problem, response, the verdict that is due), at least one right and one wrong."""
 
 
+class PoolPlan(Protocol):
+    """``plan(options) -> PoolSize``: how large the pool is, without loading it.
+
+    Raises ``UsageError`` if that cannot be said; a pool that says nothing is loaded to be planned with.
+    """
+
+    def __call__(self, options: Any) -> PoolSize: ...
+
+
+class GeneratorPlan(Protocol):
+    """``plan(options, model, machine, work) -> GenerationEstimate``: what the responses of a round will need.
+
+    Loads nothing, builds nothing, and answers for any machine: also one that this is not, whose packages are missing
+    here.
+    """
+
+    def __call__(
+        self, options: Any, model: ModelShape, machine: Machine, work: GenerationWork
+    ) -> GenerationEstimate: ...
+
+
+class TrainerPlan(Protocol):
+    """``plan(options, model, machine, work) -> TrainingEstimate``: what the training of a round will need.
+
+    Loads nothing, builds nothing, and answers for any machine: also one that this is not, whose packages are missing
+    here.
+    """
+
+    def __call__(self, options: Any, model: ModelShape, machine: Machine, work: TrainingWork) -> TrainingEstimate: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component(Generic[T_co]):
     """One way to do one thing, offered under ``name``."""
@@ -89,6 +120,8 @@ class Component(Generic[T_co]):
     """An optional package, by its import name, without which it cannot work; asked for before a run starts."""
     extra: str = ""
     """The extra of its distribution that brings that package."""
+    plan: PoolPlan | GeneratorPlan | TrainerPlan | None = None
+    """Pools, generators and trainers: says from the options alone what a run will need (``saidpo --dry-run``)."""
     diagnose: Callable[[], str] | None = None
     """For ``saidpo doctor``: says in one line how it would work on this machine, or raises ``SaidpoError`` with what to
     do if it cannot. Called in a process of its own, where a second is long."""
@@ -104,14 +137,6 @@ class Pool(Protocol):
 
         Raises ``UsageError`` naming file and line for input that cannot be used.
         """
-        ...
-
-
-class PlannedPool(Pool, Protocol):
-    """A pool that can say how large it is without being loaded. Optional: ``saidpo --dry-run`` asks for it."""
-
-    def plan(self) -> PoolSize:
-        """Raises ``UsageError`` if that cannot be said without loading it; then it is loaded."""
         ...
 
 
@@ -203,14 +228,6 @@ class Trainer(Protocol):
         ...
 
 
-class PlannedTrainer(Trainer, Protocol):
-    """A trainer that can say beforehand what a round will need. Optional: ``saidpo --dry-run`` asks for it."""
-
-    def plan(self, model: ModelShape, machine: Machine, work: TrainingWork) -> TrainingEstimate:
-        """Without loading anything, and for any machine: also one that this is not, whose packages are missing here."""
-        ...
-
-
 class Engine(Protocol):
     """A loaded policy."""
 
@@ -231,14 +248,6 @@ class Generator(Protocol):
 
     def load(self, policy: Path) -> AbstractContextManager[Engine]:
         """Load a Hugging Face folder; device memory is free again when the context ends."""
-        ...
-
-
-class PlannedGenerator(Generator, Protocol):
-    """A generator that can say beforehand what a round will need. Optional: ``saidpo --dry-run`` asks for it."""
-
-    def plan(self, model: ModelShape, machine: Machine, work: GenerationWork) -> GenerationEstimate:
-        """Without loading anything, and for any machine: also one that this is not, whose packages are missing here."""
         ...
 
 

@@ -74,26 +74,35 @@ class Settings:
         return tree
 
 
+NO_SETTINGS = ("about", "plan_for")
+"""Keys of a settings file that are for others: what a run.toml tells besides, and what ``--dry-run`` reads."""
+
+
 def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Flat values (``clusterer``, ``clusterer.k``, ``rounds``) of a settings file, and where each came from."""
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"--config={path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config={path}: cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
+    tree = read_raw(path)
     values: dict[str, Any] = {}
     for key, value in tree.items():
         kind = key.replace("_", "-")
-        if key == "about":  # a run's own run.toml can be given as --config
+        if key in NO_SETTINGS:
             continue
         if kind in KINDS:
             values |= _flat_component(kind, value, path)
         else:
             values[key.replace("-", "_")] = value
     return values, {key: f"{path}: {key}" for key in values}
+
+
+def read_raw(path: Path) -> dict[str, Any]:
+    """All that a settings file says, as it says it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"--config={path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config={path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
 
 
 def _flat_component(kind: str, value: Any, path: Path) -> dict[str, Any]:

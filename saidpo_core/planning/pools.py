@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from saidpo_core.contracts import blame, check_problems
 from saidpo_core.errors import UsageError
 from saidpo_core.planning.checks import check_pool_size
 from saidpo_core.records import Problem
-from saidpo_core.registry import Offer
 from saidpo_core.seeds import keyed_rng
+from saidpo_core.settings import Chosen
 
 _SAMPLE = 256
 CHARACTERS_A_TOKEN = 3.0
@@ -20,7 +21,7 @@ CHARACTERS_A_TOKEN = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolPlan:
+class PoolFacts:
     problems: int
     held_out: int
     prompt_tokens: float
@@ -29,29 +30,29 @@ class PoolPlan:
     source: str
 
 
-def plan_pool(component: Any, offer: Offer, seed: int, policy: Path | None) -> PoolPlan:
+def look_at_pool(chosen: Chosen, seed: int, policy: Path | None) -> PoolFacts:
     """By what the pool says of itself; else it is loaded. ``policy``: the folder of the model, if it is here."""
-    with blame(offer, "plan"):
-        try:
-            size = component.plan() if hasattr(component, "plan") else None
-        except UsageError:
-            size = None
+    offer, plan = chosen.offer, chosen.offer.component.plan
+    size: Any = None
+    with blame(offer, "plan"), suppress(UsageError):
+        size = plan(chosen.options) if plan else None  # type: ignore[call-arg]
     if size is not None:
         check_pool_size(size, offer)
         tokens = size.question_characters / CHARACTERS_A_TOKEN
         source = f"{size.source or 'as the pool says'}; not loaded. Prompts: {CHARACTERS_A_TOKEN:g} characters a token"
-        return PoolPlan(
+        return PoolFacts(
             problems=size.problems,
             held_out=size.held_out,
             prompt_tokens=tokens,
             longest_prompt=round(4 * tokens),
             source=f"{source} and the longest four times the mean, both assumed",
         )
+    offer.require_package()
     with blame(offer, "load"):
-        sets = component.load(keyed_rng(seed, "pool"))
+        sets = offer.component.build(chosen.options).load(keyed_rng(seed, "pool"))
     check_problems(sets, offer)
     mean, longest, source = _prompt_tokens(sets.problems, policy)
-    return PoolPlan(
+    return PoolFacts(
         problems=len(sets.problems),
         held_out=len(sets.held_out),
         prompt_tokens=mean,

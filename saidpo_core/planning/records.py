@@ -64,6 +64,11 @@ class Machine:
     def is_cpu(self) -> bool:
         return self.device == "cpu"
 
+    @property
+    def usable(self) -> float:
+        """Bytes of each device that a plan may fill; the rest is for fragments and for what else runs there."""
+        return 0.95 * self.memory
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationWork:

@@ -42,7 +42,9 @@ def known_models() -> dict[str, dict[str, Any]]:
     return tomllib.loads(text)
 
 
-def from_config(config: Mapping[str, Any], name: str, source: str, weights: Mapping[str, int] | None = None) -> ModelShape:
+def from_config(
+    config: Mapping[str, Any], name: str, source: str, weights: Mapping[str, int] | None = None
+) -> ModelShape:
     """``weights``: parameters and bytes, if the weights are here."""
     inner = config.get("text_config", config)  # of models that see pictures too
 

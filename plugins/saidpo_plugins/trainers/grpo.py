@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saidpo_core import Component, SaidpoError, Trainer, TrainingJob, TrainingReport, Trial, hookimpl, option
+from saidpo_plugins.trainers.planning import plan_grpo
 from saidpo_plugins.trainers.responses import pair_problems
 from saidpo_plugins.trainers.trl_common import (
     History,
@@ -193,6 +194,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="Group Relative Policy Optimization (TRL), new responses rewarded by the run's verifier",
             options=GRPOOptions,
             build=GRPO,
+            plan=plan_grpo,
             source="arXiv 2402.03300; an open question of the paper",
             trial=_trial,
         )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
+from saidpo_plugins.trainers.planning import plan_kto
 from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples
 from saidpo_plugins.trainers.trl_common import History, late_mean, pretokenised, train, trl_config
 
@@ -128,6 +129,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="Kahneman-Tversky Optimization (TRL) on right and wrong responses, without pairs",
             options=KTOOptions,
             build=KTO,
+            plan=plan_kto,
             source="arXiv 2402.01306",
         )
     ]

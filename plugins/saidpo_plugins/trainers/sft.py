@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
+from saidpo_plugins.trainers.planning import plan_sft
 from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples
 from saidpo_plugins.trainers.trl_common import late_mean, pretokenised, train, trl_config
 
@@ -71,6 +72,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="supervised training on right responses: rejection sampling (TRL)",
             options=SFTOptions,
             build=SFT,
+            plan=plan_sft,
             source="rejection sampling, as in arXiv 2308.01825; which responses is ours",
         )
     ]
