@@ -101,6 +101,28 @@ def run(
     screen.end(tree, path)
 
 
+@cli.command(cls=RunCommand)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings of the run to estimate")
+@click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where runs are kept  [default: runs]")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--full", is_flag=True, help="import every package that is installed; may take a minute")
+@planning_options
+@click.pass_obj
+def doctor(
+    registry: Registry, /, config: Path | None, run_dir: Path | None, as_json: bool, full: bool, **flags: Any
+) -> None:
+    """Say what this machine has, what will run on it, and what the run that the flags describe would take.
+
+    Exit codes: 0 the default run works here, 1 it cannot.
+    """
+    from saidpo_core.doctor import command
+    from saidpo_core.planning.command import plan_of
+
+    settings = settings_from(registry, config, flags)
+    runs = run_dir or Path("runs")
+    command.doctor(registry, lambda: plan_of(registry, settings, config, runs, flags), runs, as_json=as_json, full=full)
+
+
 @cli.command()
 @click.argument("component", required=False, metavar="[KIND/NAME]", type=KindAndName())
 @click.option("--json", "as_json", is_flag=True, help="print JSON")

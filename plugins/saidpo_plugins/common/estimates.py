@@ -17,21 +17,28 @@ UTILISATION = 0.35
 """Assumed share of a device's dense speed that training reaches; ``--plan-from`` replaces it by what a run took."""
 BANDWIDTH_SHARE = 0.6
 """Assumed share of a device's memory bandwidth that decoding reaches."""
-PROCESS = 0.55e9
-"""Bytes of a process with torch, transformers and TRL before any model: measured on Linux, CPU build of torch."""
+PROCESS = 0.4e9
+"""Bytes of a process with torch and transformers before any model: measured on Linux, CPU build of torch."""
+TRL = 0.15e9
+"""What TRL, accelerate and datasets add to it, measured likewise."""
 CONTEXT = 1.0e9
 """Assumed bytes of a CUDA context, its kernels and its libraries' workspaces."""
 LAYER_SECONDS = 0.25e-3
 """Time of one layer in one decoding step of transformers, however small it is: measured on one CPU core."""
+_TILE = 4096, 32768
+"""Tokens and logits of a tile of TRL 1.16's loss."""
+_TILE_COPIES = 8.5
+"""Tiles that its backward pass holds at once where it has no Triton; with Triton it works in place."""
 
 
 def gb(amount: float) -> str:
     return f"{amount / 1e9:,.1f} GB" if amount >= 1e8 else f"{amount / 1e6:,.1f} MB"
 
 
-def process(machine: Machine) -> Need:
+def process(machine: Machine, *, trains: bool) -> Need:
     if machine.is_cpu:
-        return Need(what="process", bytes=PROCESS, formula="Python, torch, transformers and TRL; measured")
+        packages = "Python, torch, transformers" + (", TRL" if trains else "")
+        return Need(what="process", bytes=PROCESS + TRL * trains, formula=f"{packages}; measured")
     return Need(what="CUDA context", bytes=CONTEXT, formula="context, kernels, workspaces; assumed")
 
 
@@ -125,8 +132,6 @@ class Training:
     checkpointing: bool = True
     sharding: Sharding = "none"
     devices: int = 1
-    logits: float = 3.0
-    """Copies of the logits that the loss holds at once: found on the CPU with TRL's DPO."""
 
 
 def lora_parameters(model: ModelShape, r: int) -> int:
@@ -135,11 +140,11 @@ def lora_parameters(model: ModelShape, r: int) -> int:
 
 
 def training_memory(model: ModelShape, machine: Machine, how: Training) -> tuple[Need, ...]:
-    """Weights, gradients, AdamW's two moments, activations and logits at the end of a backward pass's beginning."""
+    """Weights, gradients, AdamW's two moments, activations and the loss, as they are held when backward begins."""
     sharded = how.sharding in ("fsdp2", "zero3")
     shards = how.devices if sharded else 1
     trained = lora_parameters(model, how.lora_r) if how.lora_r else model.parameters
-    needs = [process(machine)]
+    needs = [process(machine, trains=True)]
     if how.lora_r:
         needs.append(weights(model, how.frozen_bytes, "frozen weights", shards))
     over = f" / {shards} devices" if shards > 1 else ""
@@ -149,7 +154,7 @@ def training_memory(model: ModelShape, machine: Machine, how: Training) -> tuple
         amount = copies * trained * how.weight_bytes / shards
         needs.append(Need(what=what, bytes=amount, formula=f"{times}{named} x {how.weight_bytes} bytes{over}"))
     copy = _working_copy(model, how, sharded)
-    return (*needs, *([copy] if copy else []), *_activations(model, how))
+    return (*needs, *([copy] if copy else []), _activations(model, how), _loss(model, machine, how))
 
 
 def _working_copy(model: ModelShape, how: Training, sharded: bool) -> Need | None:
@@ -170,29 +175,38 @@ def _layer_parameters(model: ModelShape) -> int:
     return sum(inputs * outputs for inputs, outputs in model.linear_widths)
 
 
-def _activations(model: ModelShape, how: Training) -> tuple[Need, Need]:
-    rows, width = how.sequences * how.longest, how.arithmetic_bytes
+def _activations(model: ModelShape, how: Training) -> Need:
+    """What the backward pass needs of the forward pass: every layer's numbers, or its input and one layer's numbers."""
     kv = model.kv_heads * model.head_size
-    # What a decoder layer keeps for its backward pass: norms, q, k, v before and after rotation, attention, residuals;
-    # and gate, up, activation and product of the feed-forward block.
+    # Of a decoder layer: norms, q, k, v before and after rotation, attention, residuals; and gate, up, activation and
+    # product of the feed-forward block.
     layer = 12 * model.hidden + 4 * kv + 4 * model.intermediate
     if how.checkpointing:
         numbers = model.layers * model.hidden + layer
         text = f"{model.layers} layers x {model.hidden:,} + {layer:,} numbers of the layer being recomputed"
     else:
         numbers, text = model.layers * layer, f"{model.layers} layers x {layer:,} numbers"
-    activations = Need(
+    return Need(
         what="activations",
-        bytes=float(rows * numbers * width),
-        formula=f"{how.sequences} sequences x {how.longest:,} tokens x ({text}) x {width} bytes",
+        bytes=float(how.sequences * how.longest * numbers * how.arithmetic_bytes),
+        formula=f"{how.sequences} sequences x {how.longest:,} tokens x ({text}) x {how.arithmetic_bytes} bytes",
     )
-    logits = Need(
-        what="logits",
-        bytes=float(rows * model.vocabulary * 4) * how.logits,
-        formula=f"{how.sequences} sequences x {how.longest:,} tokens x {model.vocabulary:,} x 4 bytes x "
-        f"{how.logits:g} copies",
+
+
+def _loss(model: ModelShape, machine: Machine, how: Training) -> Need:
+    """TRL computes the log-probabilities tile by tile and never holds all logits; it sums the head's gradient apart."""
+    tokens = min(how.sequences * how.longest, _TILE[0])
+    columns = min(model.vocabulary, _TILE[1])
+    copies, width = (_TILE_COPIES, 4) if machine.is_cpu else (1.0, how.arithmetic_bytes)
+    tile = tokens * columns * width * copies
+    gradient = 0 if how.lora_r else model.vocabulary * model.hidden * 4
+    text = f"a tile of {tokens:,} tokens x {columns:,} logits x {width} bytes x {copies:g}"
+    return Need(
+        what="loss",
+        bytes=float(tile + gradient),
+        formula=text
+        + (f", and the output head's gradient: {model.vocabulary:,} x {model.hidden:,} x 4" if gradient else ""),
     )
-    return activations, logits
 
 
 def training_seconds(model: ModelShape, machine: Machine, how: Training) -> tuple[float | None, str]:

@@ -51,7 +51,7 @@ def plan_transformers(
     def memory(batch: int) -> tuple[Need, ...]:
         prompt = batch * work.longest_prompt * (4 * model.hidden + 3 * model.intermediate) * width
         return (
-            process(machine),
+            process(machine, trains=False),
             weights(model, width),
             kv_cache(model, width, batch, work.longest_prompt + limit),
             Need(
