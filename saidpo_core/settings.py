@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +94,8 @@ def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 def read_raw(path: Path) -> dict[str, Any]:
     """All that a settings file says, as it says it."""
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
