@@ -50,8 +50,10 @@ def asked(modules: list[str], components: list[tuple[str, str]], deadline: float
     The dictionary that it hands over has the futures of the answers, by module and by ``kind/name``; all are there
     when it ends, ``deadline`` (of ``time.monotonic``) at the latest.
     """
-    questions: dict[str, tuple[str, ...]] = {f"{kind}/{name}": (_DIAGNOSE, kind, name) for kind, name in components}
-    questions |= {module: (_IMPORT, module) for module in modules}
+    diagnoses: dict[str, tuple[str, ...]] = {f"{kind}/{name}": (_DIAGNOSE, kind, name) for kind, name in components}
+    imports: dict[str, tuple[str, ...]] = {module: (_IMPORT, module) for module in modules}
+    first = dict.fromkeys(modules[:1])  # torch: what the default run needs most
+    questions = {**{name: imports[name] for name in first}, **diagnoses, **imports}
     with ThreadPoolExecutor(max(2, cores())) as pool:
         yield {name: pool.submit(_ask, deadline, *question) for name, question in questions.items()}
 

@@ -32,6 +32,9 @@ def lines_of(plan: Plan) -> Iterator[str]:
     yield from _step(f"generation  {plan.names['generator']}, each round", plan.generation, plan.machine)
     yield from _step(f"training    {plan.names['trainer']}, each round", plan.training, plan.machine)
     yield from _time(plan)
+    notes = (*(plan.generation.notes if plan.generation else ()), *(plan.training.notes if plan.training else ()))
+    for note in dict.fromkeys(notes):
+        yield f"note: {note}"
     for item in plan.missing:
         yield f"not installed here: {item}"
 
@@ -67,8 +70,6 @@ def _step(title: str, estimate: Estimate | None, machine: Machine) -> Iterator[s
     for need in estimate.memory:
         yield f"  {need.what:<{_WIDTH}} {gigabytes(need.bytes):>10}  {need.formula}"
     yield f"  {'time':<{_WIDTH}} {duration(estimate.seconds):>10}  {estimate.time_formula}"
-    for note in estimate.notes:
-        yield f"  note: {note}"
     yield ""
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from saidpo_core import GenerationEstimate, GenerationWork, Machine, ModelShape, Need
+from saidpo_core import GenerationEstimate, GenerationWork, Machine, ModelShape, Need, UsageError
 from saidpo_plugins.common.estimates import (
     LAYER_SECONDS,
     Decoding,
@@ -50,10 +50,12 @@ def plan_transformers(
 
     def memory(batch: int) -> tuple[Need, ...]:
         prompt = batch * work.longest_prompt * (4 * model.hidden + 3 * model.intermediate) * width
+        cache = kv_cache(model, width, batch, work.longest_prompt + limit)
         return (
             process(machine, trains=False),
             weights(model, width),
-            kv_cache(model, width, batch, work.longest_prompt + limit),
+            cache,
+            Need(what="cache, growing", bytes=cache.bytes / model.layers, formula="one layer's part is copied"),
             Need(
                 what="prompts",
                 bytes=float(prompt),
@@ -86,6 +88,39 @@ def plan_transformers(
     )
 
 
+class AsksVllm(Protocol):
+    """Options that name things as vLLM does."""
+
+    @property
+    def max_new_tokens(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def max_model_len(self) -> int | Literal["auto"]: ...
+    @property
+    def gpu_memory_utilization(self) -> float: ...
+    @property
+    def tensor_parallel_size(self) -> int: ...
+
+
+def plan_vllm(
+    options: AsksVllm, model: ModelShape, machine: Machine, work: GenerationWork, *, everywhere: bool = False
+) -> GenerationEstimate:
+    """One engine, on the devices that share its weights; ``everywhere``: as many engines as there is room for."""
+    split = options.tensor_parallel_size
+    return plan_paged(
+        model,
+        machine,
+        work,
+        dtype=options.dtype,
+        max_new_tokens=options.max_new_tokens,
+        utilisation=options.gpu_memory_utilization,
+        split=split,
+        context=None if options.max_model_len == "auto" else options.max_model_len,
+        devices=None if everywhere else split,
+    )
+
+
 def plan_paged(
     model: ModelShape,
     machine: Machine,
@@ -114,6 +149,8 @@ def plan_paged(
     if context is not None:
         limit = max(1, min(limit, context - work.longest_prompt))
     tokens, notes = expected_tokens(work, limit)
+    if split > machine.devices:
+        raise UsageError(f"tensor_parallel_size={split}, and the machine has {machine.devices} device(s)")
     used = max(split, (machine.devices if devices is None else min(devices, machine.devices)) // split * split)
     longest, mean = work.longest_prompt + limit, work.prompt_tokens + tokens / 2
     held = weights(model, width, shards=split)
@@ -130,7 +167,7 @@ def plan_paged(
         seconds=seconds,
         time_formula=formula,
         notes=(*notes, f"{gb(max(0.0, room))} of each device are left for the KV cache", *speed_notes(machine)),
-        devices=min(used, machine.devices),
+        devices=used,
         advice=_paged_advice(model, machine, width, split, graphs.bytes + one.bytes, utilisation)
         if room < one.bytes
         else "",
