@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from saidpo_core.codecs import response_to_json
-from saidpo_core.conformance import samples
+from saidpo_core.conformance import plans, samples
 from saidpo_core.conformance.kit import NotApplicable, Subject, check, expect_refusal, first_difference, must
 from saidpo_core.contracts import blame, check_generations
 from saidpo_core.errors import UsageError
+from saidpo_core.planning.checks import check_generation_estimate
+from saidpo_core.planning.records import GenerationWork
 from saidpo_core.records import Problem, Request
 from saidpo_core.seeds import keyed_seed
 
@@ -96,3 +98,19 @@ def greedy_uses_no_seed(subject: Subject) -> None:
     must(rows == again, "other seeds, and another greedy response")
     for item, responses in zip(given, rows, strict=True):
         must(all(ids == responses[0] for ids in responses), f"problem {item.problem.id}: greedy responses differ")
+
+
+@check("generator")
+def its_plan_is_an_estimate(subject: Subject) -> None:
+    """If it says what it will need, it does so for any model and machine, and a larger model does not need less."""
+    plan: Any = subject.offer.component.plan
+    if plan is None:
+        return
+    work = GenerationWork(responses=1000, prompt_tokens=100.0, longest_prompt=400)
+    for machine in plans.machines():
+        found = []
+        for model in (plans.SMALL, plans.LARGE):
+            with blame(subject.offer, "plan"):
+                found.append(plan(subject.options, model, machine, work))
+            check_generation_estimate(found[-1], machine, subject.offer)
+        must(found[0].bytes <= found[1].bytes, "a larger model needs less memory")
