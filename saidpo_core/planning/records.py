@@ -13,16 +13,23 @@ class ModelShape:
     """A causal language model as far as memory and time depend on it."""
 
     name: str
+    """What the user calls it."""
     parameters: int
     """All of them; tied embeddings count once."""
     layers: int
+    """Decoder layers."""
     hidden: int
+    """Width of the hidden state."""
     intermediate: int
     """Width of the feed-forward block."""
     heads: int
+    """Query heads."""
     kv_heads: int
+    """Heads of keys and values."""
     head_size: int
+    """Width of a head."""
     vocabulary: int
+    """Logits a token."""
     positions: int | None = None
     """Longest sequence, prompt and response together; None if the model names no limit."""
     bytes_on_disk: int | None = None
@@ -51,6 +58,7 @@ class Machine:
     device: str
     """Its name; ``cpu`` where there is no accelerator."""
     devices: int
+    """How many there are."""
     memory: float
     """Bytes of each device; of a CPU, what is available."""
     bandwidth: float | None = None
@@ -75,6 +83,7 @@ class GenerationWork:
     """What a generator will be asked for in one round."""
 
     responses: int
+    """All of a round, K a problem."""
     prompt_tokens: float
     """Mean over the problems."""
     longest_prompt: int
@@ -88,6 +97,7 @@ class TrainingWork:
     """What a trainer will learn from in one round."""
 
     pairs: int
+    """At most, or as many as a finished run leads to expect."""
     explored: int
     """Problems with attempts."""
     samples: int
@@ -95,9 +105,11 @@ class TrainingWork:
     prompt_tokens: float
     """Mean over the problems."""
     longest_prompt: int
+    """Tokens."""
     response_tokens: float
     """Mean, or its upper bound."""
     longest_response: int
+    """Tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +117,9 @@ class Need:
     """One item of memory on each device."""
 
     what: str
+    """Its name, such as ``KV cache``."""
     bytes: float
+    """On one device."""
     formula: str
     """How it comes about, with the numbers put in."""
 
@@ -119,6 +133,7 @@ class Estimate:
     seconds: float | None = None
     """None: not known."""
     time_formula: str = ""
+    """How the seconds come about, with the numbers put in."""
     notes: tuple[str, ...] = ()
     """Constants and where they come from, and what is left out."""
     devices: int = 1
@@ -134,12 +149,16 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationEstimate(Estimate):
+    """Of a generator, for the responses of one round."""
+
     response_limit: int
     """Tokens of the longest response that can come."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingEstimate(Estimate):
+    """Of a trainer, for one round."""
+
     steps: int
     """Optimiser steps a round."""
     checkpoint_bytes: float
@@ -151,7 +170,9 @@ class PoolSize:
     """How large a pool is, said without loading it."""
 
     problems: int
+    """To train on."""
     held_out: int = 0
+    """To measure with."""
     question_characters: float = 200.0
     """Mean length of a question."""
     source: str = ""
