@@ -181,6 +181,22 @@ def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]
     return resolve(registry, {**values, **given}, {**where, **places})
 
 
+def planning_options(command: Any) -> Any:
+    """Flags of what plans a run."""
+    path = click.Path(path_type=Path)
+    machine = "plan for another machine: devices and their memory or name, such as 8x80GB or 8xH100"
+    run = "plan with the lengths, yield and (on this machine) speeds of a finished run"
+    for flag in (
+        click.option(
+            "--model-config", type=path, metavar="FILE", help="plan for this config.json, the model being away"
+        ),
+        click.option("--plan-from", type=path, metavar="RUN", help=run),
+        click.option("--plan-for", metavar="MACHINE", help=machine),
+    ):
+        command = flag(command)
+    return command
+
+
 def refuse_planning(flags: dict[str, Any]) -> None:
     """A run does not plan: who says for which machine means ``--dry-run``."""
     for name in PLANNING:

@@ -79,38 +79,43 @@ NO_SETTINGS = ("about", "plan_for")
 
 def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Flat values (``clusterer``, ``clusterer.k``, ``rounds``) of a settings file, and where each came from."""
-    tree = read_raw(path)
+    values = flat_settings(load_toml(path, "--config="), str(path))
+    return values, {key: f"{path}: {key}" for key in values}
+
+
+def load_toml(path: Path, flag: str) -> dict[str, Any]:
+    """The file as it is; ``flag`` is put before its path where it is the path that is wrong."""
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{flag}{path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{flag}{path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+
+
+def flat_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Settings as a file has them, a table a component, as ``clusterer``, ``clusterer.k``, ``rounds``."""
     values: dict[str, Any] = {}
     for key, value in tree.items():
         kind = key.replace("_", "-")
         if key in NO_SETTINGS:
             continue
         if kind in KINDS:
-            values |= _flat_component(kind, value, path)
+            values |= _flat_component(kind, value, where)
         else:
-            values[key.replace("-", "_")] = value
-    return values, {key: f"{path}: {key}" for key in values}
+            values[key.replace("-", "_") if "." not in key else key] = value
+    return values
 
 
-def read_raw(path: Path) -> dict[str, Any]:
-    """All that a settings file says, as it says it."""
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"--config={path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config={path}: cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-
-
-def _flat_component(kind: str, value: Any, path: Path) -> dict[str, Any]:
+def _flat_component(kind: str, value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, str):
         return {kind: value}
     if not isinstance(value, dict):
-        raise UsageError(f"{path}: {kind}: expected a name, or a table with name and options")
+        raise UsageError(f"{where}: {kind}: expected a name, or a table with name and options")
     flat = {f"{kind}.{key}": item for key, item in value.items() if key != "name"}
     return {kind: value["name"], **flat} if "name" in value else flat
 

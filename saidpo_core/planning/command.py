@@ -13,7 +13,7 @@ from saidpo_core.planning.measured import read_run
 from saidpo_core.planning.plan import Plan, make_plan
 from saidpo_core.planning.show import show_plan
 from saidpo_core.registry import Registry
-from saidpo_core.settings import Settings, read_raw
+from saidpo_core.settings import Settings, load_toml
 
 
 def dry_run(registry: Registry, settings: Settings, config: Path | None, path: Path, flags: dict[str, Any]) -> None:
@@ -31,7 +31,7 @@ def plan_of(registry: Registry, settings: Settings, config: Path | None, path: P
     """The plan for ``--plan-for``, else for the machine that the settings file names, else for this one."""
     asked, where = flags.get("plan_for"), "--plan-for"
     if asked is None and config is not None:
-        asked, where = read_raw(config).get("plan_for"), f"{config}: plan_for"
+        asked, where = load_toml(config, "--config=").get("plan_for"), f"{config}: plan_for"
     if asked is not None and not isinstance(asked, str):
         raise UsageError(f"{where}: expected a text such as '8x80GB', got {asked!r}")
     elsewhere = asked is not None

@@ -13,7 +13,7 @@ from saidpo_core.options import specs_of
 from saidpo_core.planning.command import plan_of
 from saidpo_core.planning.plan import Plan
 from saidpo_core.registry import load_registry
-from saidpo_core.settings import RunOptions, read_raw
+from saidpo_core.settings import RunOptions, load_toml
 from tests.cli.conftest import Saidpo
 from tests.cli.conftest import saidpo as saidpo  # a fixture
 
@@ -30,7 +30,7 @@ def lacking(recipe: Path) -> str:
     """Components and options of a recipe that this version of saidpo does not have."""
     registry = load_registry()
     known = {spec.name for spec in specs_of(RunOptions)} | {"plan_for", *KINDS}
-    raw = read_raw(recipe)
+    raw = load_toml(recipe, "")
     found = [key for key in raw if key.replace("_", "-") not in known and key not in known]
     for kind in KINDS:
         table = raw.get(kind.replace("-", "_"), raw.get(kind))
@@ -62,7 +62,7 @@ def recipe(request: pytest.FixtureRequest) -> Path:
 
 def test_there_is_a_recipe_for_each_machine() -> None:
     assert {path.stem for path in RECIPES} >= {"1x24gb", "1x80gb", "8x80gb", "ray-cluster"}
-    assert {read_raw(path)["model"] for path in RECIPES} == set(BASES)
+    assert {load_toml(path, "")["model"] for path in RECIPES} == set(BASES)
     for path in RECIPES:
         text = path.read_text()
         assert f"saidpo --config examples/recipes/{path.name} --dry-run" in text
