@@ -30,6 +30,7 @@ def layer_seconds() -> float:
 
 
 def step_seconds(layers: int) -> float:
+    """Of the processor, so that others who work here do not count."""
     from transformers import LlamaForCausalLM
 
     from saidpo_core import Problem, Request
@@ -43,9 +44,9 @@ def step_seconds(layers: int) -> float:
             request = Request(problem=Problem(id="p", question="?", answer="1"), seeds=(0,))
             times = []
             for _ in range(6):
-                started = time.perf_counter()
+                started = time.process_time()
                 (answer,) = engine.generate([request])
-                times.append((time.perf_counter() - started) / len(answer.responses[0].token_ids))
+                times.append((time.process_time() - started) / len(answer.responses[0].token_ids))
     return min(times)
 
 

@@ -23,7 +23,7 @@ TRL = 0.15e9
 """What TRL, accelerate and datasets add to it, measured likewise."""
 CONTEXT = 1.0e9
 """Assumed bytes of a CUDA context, its kernels and its libraries' workspaces."""
-LAYER_SECONDS = 0.25e-3
+LAYER_SECONDS = 0.3e-3
 """Time of one layer in one decoding step of transformers, however small it is: measured on one CPU core."""
 _TILE = 4096, 32768
 """Tokens and logits of a tile of TRL 1.16's loss."""
