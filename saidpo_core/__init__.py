@@ -4,6 +4,8 @@ What a plug-in needs is imported from here.
 """
 
 from saidpo_core.components import (
+    BringsProblems,
+    ChecksPrompts,
     Clusterer,
     Component,
     Difficulty,
@@ -46,6 +48,7 @@ from saidpo_core.records import (
     Policy,
     Problem,
     ProblemSets,
+    Prompt,
     Request,
     Response,
     RoundEvidence,
@@ -55,6 +58,8 @@ from saidpo_core.records import (
 
 __all__ = [
     "Attempts",
+    "BringsProblems",
+    "ChecksPrompts",
     "Clusterer",
     "Component",
     "Difficulty",
@@ -83,6 +88,7 @@ __all__ = [
     "Problem",
     "ProblemSets",
     "Progress",
+    "Prompt",
     "Request",
     "Response",
     "RoundEvidence",

@@ -13,17 +13,18 @@ import click
 import saidpo_core
 from saidpo_core import importing
 from saidpo_core.cli_options import (
+    EvalCommand,
     RunCommand,
     VerifyCommand,
     explain_unknown,
+    given_by,
     options_from,
-    planning_options,
-    refuse_planning,
     settings_from,
 )
 from saidpo_core.completion import COMMANDS, Kind, KindAndName
 from saidpo_core.errors import PluginError, SaidpoError
 from saidpo_core.listing import as_rows, print_table, say_broken_briefly
+from saidpo_core.planning.flags import doctor_options, dry_run_options, planned
 from saidpo_core.registry import Registry, load_registry
 
 
@@ -46,17 +47,14 @@ def cli() -> None:
 @cli.command(
     cls=RunCommand,
     epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
-    "saidpo doctor, plugins, check, new-plugin, compare, study, diff, completion.",
+    "saidpo doctor, plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where the run is kept  [default: runs/NAME]"
 )
 @click.option("--quiet", is_flag=True, help="print the result only")
-@click.option(
-    "--dry-run", is_flag=True, help="start nothing: print the plan, its memory and hours; 2 if it does not fit"
-)
-@planning_options
+@dry_run_options
 @click.pass_obj
 def run(
     registry: Registry, /, config: Path | None, run_dir: Path | None, quiet: bool, dry_run: bool, **flags: Any
@@ -66,19 +64,14 @@ def run(
     Killed at any moment, the same command goes on where it was.
     """
     from saidpo_core.runner import default_path, start
+    from saidpo_core.screen import make_screen
 
     settings = settings_from(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
-    if dry_run:
-        from saidpo_core.planning import command
-
-        command.dry_run(registry, settings, config, path, flags)
+    if planned(dry_run, registry, settings, config, path, flags):
         return
-    refuse_planning(flags)
     if not quiet:
         say_broken_briefly(registry)
-    from saidpo_core.screen import make_screen
-
     screen = make_screen(quiet)
     with screen:
         screen.begin(settings, path)
@@ -87,25 +80,13 @@ def run(
 
 
 @cli.command(cls=RunCommand)
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings of the run to estimate")
-@click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where runs are kept  [default: runs]")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.option("--full", is_flag=True, help="import every package that is installed; may take a minute")
-@planning_options
+@doctor_options
 @click.pass_obj
-def doctor(
-    registry: Registry, /, config: Path | None, run_dir: Path | None, as_json: bool, full: bool, **flags: Any
-) -> None:
-    """Say what this machine has, what will run on it, and what the run that the flags describe would take.
+def doctor(registry: Registry, /, **flags: Any) -> None:
+    """Say what this machine has, what will run, and what the run of the flags would take; 1 if no run works here."""
+    from saidpo_core.doctor.command import doctor_of
 
-    Exit codes: 0 the default run works here, 1 it cannot.
-    """
-    from saidpo_core.doctor import command
-    from saidpo_core.planning.command import plan_of
-
-    settings = settings_from(registry, config, flags)
-    runs = run_dir or Path("runs")
-    command.doctor(registry, lambda: plan_of(registry, settings, config, runs, flags), runs, as_json=as_json, full=full)
+    doctor_of(registry, flags)
 
 
 @cli.command()
@@ -181,6 +162,37 @@ def diff(run_a: Path, run_b: Path, as_json: bool, exit_code: bool) -> int:
     found = diff_runs(run_a, run_b)
     click.echo(json.dumps(vars(found), indent=1) if as_json else as_text(found, run_a, run_b))
     return int(exit_code and not found.equal)
+
+
+@cli.command("eval", cls=EvalCommand)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="the result and how it came, as JSON")
+@click.option(
+    "--responses",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="every response and its verdict, one JSON object a line; saidpo verify --in reads it",
+)
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where all is kept  [default: runs/eval-NAME]"
+)
+@click.option("--quiet", is_flag=True, help="print the table only")
+@click.pass_obj
+def evaluate(
+    registry: Registry,
+    /,
+    out: Path | None,
+    responses: Path | None,
+    run_dir: Path | None,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Measure a policy: saidpo eval --model MODEL --benchmarks aime24,amc23 --samples 32
+
+    MODEL is what saidpo --model takes, or the folder of a finished run. Killed, the same command goes on.
+    """
+    from saidpo_core.eval_command import evaluate_policy
+
+    evaluate_policy(registry, given_by(flags), run_dir=run_dir, out=out, responses=responses, quiet=quiet)
 
 
 @cli.command(cls=VerifyCommand)

@@ -35,6 +35,17 @@ _TRIED = ("torch", "transformers", "trl")
 _TRIED_IN_FULL = ("accelerate", "datasets", "sentence_transformers", "sklearn", "math_verify", "peft", "ray", "vllm")
 
 
+def doctor_of(registry: Registry, flags: dict[str, Any]) -> None:
+    """``saidpo doctor`` with its flags."""
+    from saidpo_core.cli_options import settings_from
+    from saidpo_core.planning.command import plan_of
+
+    config, runs = flags.pop("config"), flags.pop("run_dir") or Path("runs")
+    as_json, full = flags.pop("as_json"), flags.pop("full")
+    settings = settings_from(registry, config, flags)
+    doctor(registry, lambda: plan_of(registry, settings, config, runs, flags), runs, as_json=as_json, full=full)
+
+
 def doctor(registry: Registry, plan: Callable[[], Plan], runs: Path, *, as_json: bool, full: bool) -> None:
     """Print it; ends with exit code 1 if a run without options could not work here, else 0."""
     deadline = time.monotonic() + (FULL if full else QUICK)
