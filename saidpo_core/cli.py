@@ -51,14 +51,12 @@ def cli() -> None:
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
-    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where the run is kept  [default: runs/NAME]"
+    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where it is kept  [default: runs/NAME]"
 )
 @click.option("--quiet", is_flag=True, help="print the result only")
 @dry_run_options
 @click.pass_obj
-def run(
-    registry: Registry, /, config: Path | None, run_dir: Path | None, quiet: bool, dry_run: bool, **flags: Any
-) -> None:
+def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet: bool, **flags: Any) -> None:
     """Run SAI-DPO: probe, weigh, draw, explore, pair, train; repeat. Without options: the embedded policy and pool.
 
     Killed at any moment, the same command goes on where it was.
@@ -68,7 +66,7 @@ def run(
 
     settings = settings_from(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
-    if planned(dry_run, registry, settings, config, path, flags):
+    if planned(flags.pop("dry_run"), registry, settings, config, path, flags):
         return
     if not quiet:
         say_broken_briefly(registry)
@@ -244,12 +242,7 @@ def completion(shell: str) -> None:
     "--kind", required=True, metavar="KIND", type=Kind(), help="clusterer, sampler, ... as saidpo plugins lists them"
 )
 @click.option(
-    "--dir",
-    "where",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    metavar="DIR",
-    help="where to put it  [default: .]",
+    "--dir", "where", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help="where  [default: .]"
 )
 def new_plugin(name: str, kind: str, where: Path) -> None:
     """Write a package NAME, such as saidpo-areas, with a component of one kind that works and one idea to change."""
