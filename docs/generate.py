@@ -133,7 +133,7 @@ def plan_section(planned: Class) -> list[str]:
     """What a component of this kind may say before a run: ``Component(plan=...)``."""
     records = ", ".join(f"[`{name}`](../records.md#{name.lower()})" for name in PLANNED if mentions(planned.doc, name))
     head = "Optional: `Component(plan=...)`, for [`saidpo --dry-run`](../../machines.md)."
-    return ["### Planning", head, markdown(planned.doc), f"Gives {records}."]
+    return ["### Planning", head, markdown(planned.doc), *([f"Gives {records}."] if records else [])]
 
 
 def protocol_of(kind: str) -> str:

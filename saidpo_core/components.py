@@ -96,6 +96,16 @@ class TrainerPlan(Protocol):
     def __call__(self, options: Any, model: ModelShape, machine: Machine, work: TrainingWork) -> TrainingEstimate: ...
 
 
+class EvaluatorPlan(Protocol):
+    """``plan(options, held_out) -> int``: how many responses one evaluation asks for, with ``held_out`` problems in the
+    pool. An evaluator without it is taken to ask for one a held-out problem.
+
+    Raises ``UsageError`` if that cannot be said without loading what it measures with.
+    """
+
+    def __call__(self, options: Any, held_out: int) -> int: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component(Generic[T_co]):
     """One way to do one thing, offered under ``name``."""
@@ -122,8 +132,8 @@ class Component(Generic[T_co]):
     """An optional package, by its import name, without which it cannot work; asked for before a run starts."""
     extra: str = ""
     """The extra of its distribution that brings that package."""
-    plan: PoolPlan | GeneratorPlan | TrainerPlan | None = None
-    """Pools, generators and trainers: says from the options alone what a run will need (``saidpo --dry-run``)."""
+    plan: PoolPlan | GeneratorPlan | TrainerPlan | EvaluatorPlan | None = None
+    """Pools, generators, trainers, evaluators: says from the options alone what a run will need (``--dry-run``)."""
     diagnose: Callable[[], str] | None = None
     """For ``saidpo doctor``: says in one line how it would work on this machine, or raises ``SaidpoError`` with what to
     do if it cannot. Called in a process of its own, where a second is long."""

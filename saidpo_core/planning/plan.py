@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from saidpo_core.contracts import blame
+from saidpo_core.contracts import blame, require
+from saidpo_core.errors import UsageError
 from saidpo_core.models import locate_folder
 from saidpo_core.planning.checks import check_generation_estimate, check_training_estimate
 from saidpo_core.planning.measured import Measured
@@ -26,6 +27,7 @@ from saidpo_core.planning.shapes import shape_of
 from saidpo_core.registry import Registry
 from saidpo_core.selection import draw_size, pair_budget, probe_size
 from saidpo_core.settings import RunOptions, Settings
+from saidpo_core.values import is_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,8 @@ def make_plan(
     )
     speeds = None if elsewhere else measured  # another machine has other speeds
     generation = _plan_generation(settings, model, machine, work)
-    evaluation = _plan_generation(settings, model, machine, replace(work, responses=max(1, pool.held_out)))
+    asked = _evaluation_responses(settings, pool.held_out)
+    evaluation = _plan_generation(settings, model, machine, replace(work, responses=asked)) if asked else None
     training = _plan_training(settings, model, machine, counts, pool, generation, measured)
     tokens = _tokens(run, counts, generation, measured)
     if speeds and generation and tokens is not None:
@@ -127,8 +130,8 @@ def make_plan(
     if speeds and training:
         training = replace(training, **_measured_training(speeds, model, counts.pairs))
     seconds = evaluation.seconds if evaluation else None
-    if speeds:
-        seconds = pool.held_out * speeds.response_tokens / speeds.generated_per_second * speeds.scale(model.parameters)
+    if speeds and asked is not None:
+        seconds = asked * speeds.response_tokens / speeds.generated_per_second * speeds.scale(model.parameters)
     return Plan(
         model=model,
         machine=machine,
@@ -137,7 +140,7 @@ def make_plan(
         rounds=run.rounds,
         counts=replace(counts, tokens=tokens),
         generation=generation,
-        evaluation_seconds=0.0 if not pool.held_out else seconds,
+        evaluation_seconds=0.0 if asked == 0 else seconds,
         training=training,
         names={kind: settings.parts[kind].offer.name for kind in ("generator", "trainer")},
         missing=tuple(f"--{kind}={c.offer.name}: pip install '{c.offer.missing}'"
@@ -170,6 +173,21 @@ def _plan_generation(
     check_generation_estimate(estimate, machine, chosen.offer)
     found: GenerationEstimate = estimate
     return found
+
+
+def _evaluation_responses(settings: Settings, held_out: int) -> int | None:
+    """Of one evaluation; None if it cannot be said."""
+    chosen = settings.parts["evaluator"]
+    plan: Any = chosen.offer.component.plan
+    if plan is None:
+        return held_out
+    try:
+        with blame(chosen.offer, "plan"):
+            count: int = plan(chosen.options, held_out)
+    except UsageError:
+        return None
+    require(is_count(count), chosen.offer, "plan", f"expected a number of responses, got {count!r:.40}")
+    return count
 
 
 def _plan_training(

@@ -248,3 +248,38 @@ def test_planned_memory_is_what_a_real_run_takes(
     taken, expected = peak(what, policies[policy], options), planned(what, policies[policy], options)
     print(f"{policy} {what} {options}: planned {expected / 1e9:.2f} GB, taken {taken / 1e9:.2f} GB")
     assert expected == pytest.approx(taken, rel=TOLERANCE)
+
+
+def test_ray_gives_each_worker_its_share_of_the_responses_and_needs_what_its_engine_needs() -> None:
+    from saidpo_plugins.generators.ray import RayOptions, plan_ray
+
+    eight = replace(CARD, devices=8)
+    engine = RayOptions(engine="vllm", max_new_tokens=2048)
+    spread, alone = plan_ray(engine, SEVEN, eight, WORK), plan_vllm(Vllm(), SEVEN, eight, WORK)
+    assert (spread.bytes, spread.devices) == (alone.bytes, 8)
+    assert spread.seconds is not None
+    assert alone.seconds is not None
+    assert alone.seconds / 9 < spread.seconds < alone.seconds / 3
+    pairs = plan_ray(replace(engine, gpus=2, engine_options=("tensor_parallel_size=2",)), SEVEN, eight, WORK)
+    assert need(pairs, "weights") == SEVEN.parameters
+    assert pairs.devices == 8
+    with pytest.raises(UsageError, match="says nothing of what it needs"):
+        plan_ray(RayOptions(engine="openai"), SEVEN, eight, WORK)
+    with pytest.raises(UsageError, match=r"--generator\.gpus=16"):
+        plan_ray(replace(engine, gpus=16), SEVEN, eight, WORK)
+
+
+@pytest.mark.parametrize("change", [{"launch": "fsdp2"}, {"lora_r": 16, "qlora": True}, {"lora_r": 64}])
+def test_what_does_not_fit_one_card_is_sharded_or_adapted(change: dict[str, Any]) -> None:
+    machine = replace(CARD, devices=8)
+    options = DPOOptions(micro_batch_size=1, launch="none")
+    assert plan_dpo(options, SEVEN, machine, PAIRS).bytes > machine.usable
+    assert plan_dpo(replace(options, **change), SEVEN, machine, PAIRS).bytes < machine.usable
+    auto = plan_dpo(replace(options, launch="auto"), SEVEN, machine, PAIRS)
+    assert auto.bytes < machine.usable
+    assert "spread: fsdp2 over 8 device(s)" in auto.notes
+
+
+def test_where_only_more_devices_help_that_is_the_advice() -> None:
+    refused = plan_dpo(DPOOptions(batch_size=64), replace(SEVEN, parameters=70_000_000_000), CARD, PAIRS)
+    assert "such devices with --trainer.micro_batch_size=1 --trainer.launch=fsdp2" in refused.advice
