@@ -13,6 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
+from saidpo_core.planning.records import (
+    GenerationEstimate,
+    GenerationWork,
+    Machine,
+    ModelShape,
+    PoolSize,
+    TrainingEstimate,
+    TrainingWork,
+)
 from saidpo_core.records import (
     Attempts,
     Evaluation,
@@ -56,6 +65,47 @@ class Trial:
     """Generators and trainers only: a small policy to try it on, if it cannot load the one that ships with saidpo."""
 
 
+class PoolPlan(Protocol):
+    """``plan(options) -> PoolSize``: how large the pool is, without loading it.
+
+    Raises ``UsageError`` if that cannot be said; a pool that says nothing is loaded to be planned with.
+    """
+
+    def __call__(self, options: Any) -> PoolSize: ...
+
+
+class GeneratorPlan(Protocol):
+    """``plan(options, model, machine, work) -> GenerationEstimate``: what the responses of a round will need.
+
+    Loads nothing, builds nothing, and answers for any machine: also one that this is not, whose packages are missing
+    here.
+    """
+
+    def __call__(
+        self, options: Any, model: ModelShape, machine: Machine, work: GenerationWork
+    ) -> GenerationEstimate: ...
+
+
+class TrainerPlan(Protocol):
+    """``plan(options, model, machine, work) -> TrainingEstimate``: what the training of a round will need.
+
+    Loads nothing, builds nothing, and answers for any machine: also one that this is not, whose packages are missing
+    here.
+    """
+
+    def __call__(self, options: Any, model: ModelShape, machine: Machine, work: TrainingWork) -> TrainingEstimate: ...
+
+
+class EvaluatorPlan(Protocol):
+    """``plan(options, held_out) -> int``: how many responses one evaluation asks for, with ``held_out`` problems in the
+    pool. An evaluator without it is taken to ask for one a held-out problem.
+
+    Raises ``UsageError`` if that cannot be said without loading what it measures with.
+    """
+
+    def __call__(self, options: Any, held_out: int) -> int: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component(Generic[T_co]):
     """One way to do one thing, offered under ``name``."""
@@ -82,6 +132,11 @@ class Component(Generic[T_co]):
     """An optional package, by its import name, without which it cannot work; asked for before a run starts."""
     extra: str = ""
     """The extra of its distribution that brings that package."""
+    plan: PoolPlan | GeneratorPlan | TrainerPlan | EvaluatorPlan | None = None
+    """Pools, generators, trainers, evaluators: says from the options alone what a run will need (``--dry-run``)."""
+    diagnose: Callable[[], str] | None = None
+    """For ``saidpo doctor``: says in one line how it would work on this machine, or raises ``SaidpoError`` with what to
+    do if it cannot. Called in a process of its own, where a second is long."""
     trial: Callable[[Path], AbstractContextManager[Trial]] | None = None
     """How conformance checks can try it, if it cannot be tried as it is: called with an empty folder."""
 
