@@ -76,6 +76,9 @@ class Component(Generic[T_co]):
     """Whether a built component can be pickled, and so be sent to another process. One that holds processes cannot."""
     order_matters: bool = False
     """Whether its results depend on the order of its input beyond coming in that order."""
+    separable: bool = False
+    """Embedders only: a text's vector does not depend on the texts beside it, so many are embedded, and kept, in parts.
+    """
     needs: str = ""
     """An optional package, by its import name, without which it cannot work; asked for before a run starts."""
     extra: str = ""
@@ -107,7 +110,9 @@ class Embedder(Protocol):
     """Vectors for texts (``--embedder``)."""
 
     def embed(self, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
-        """Shape [len(texts), d], finite. The core hands over every text once."""
+        """Shape [len(texts), d], finite. The core hands over every text once: all in one call, or, if the component
+        is ``separable``, many thousand a call.
+        """
         ...
 
 

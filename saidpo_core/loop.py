@@ -17,6 +17,7 @@ from saidpo_core.contracts import blame, check_evaluation, check_training, requi
 from saidpo_core.errors import SaidpoError
 from saidpo_core.parts import Parts
 from saidpo_core.prepare import Knowledge, find_knowledge, load_pool
+from saidpo_core.problem_file import outline_of
 from saidpo_core.records import Attempts, Evaluation, Pair, RoundEvidence, TrainingReport
 from saidpo_core.rollouts import Rollouts, read_attempts
 from saidpo_core.run_dir import RunDir
@@ -55,8 +56,9 @@ class Loop:
         """Run all rounds and return the folder of the last policy."""
         # Once per pool: tag problems with knowledge points, embed the tags, cluster them.
         sets = load_pool(self.run_dir, self.parts, self.options.seed)
-        self.parts.verifier.prepare({problem.domain for problem in (*sets.problems, *sets.held_out)})
-        self.knowledge = find_knowledge(self.run_dir, self.parts, sets, self.options.seed)
+        outline = outline_of(sets.problems)
+        self.parts.verifier.prepare(outline.domains | {problem.domain for problem in sets.held_out})
+        self.knowledge = find_knowledge(self.run_dir, self.parts, sets, outline, self.options.seed)
         policy = self.first_policy
         self.summary.begin(self.knowledge, self.evaluate(0, policy))
         for t in range(1, self.options.rounds + 1):
@@ -101,7 +103,7 @@ class Loop:
             mine = np.array([rows[item] for item in probed], dtype=np.int64)
             history = [*self.history, this_round]
             draw = weigh_and_draw(self.parts, self.options, t, self.knowledge, history, mine)
-            ids = [self.knowledge.problems[row].id for row in (*draw.rows, *draw.reserve)]
+            ids = [self.knowledge.outline.ids[row] for row in (*draw.rows, *draw.reserve)]
             value = {"drawn": ids[: len(draw.rows)], "reserve": ids[len(draw.rows) :], "intended": draw.intended}
             codecs.write_json(folder / "draw.json", value)
 

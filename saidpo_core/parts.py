@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -96,7 +96,7 @@ class Verifiers:
         self._chosen = settings.parts["verifier"]
         self._built: dict[str, tuple[Offer, Verifier]] = {}
 
-    def prepare(self, domains: set[str]) -> None:
+    def prepare(self, domains: Set[str]) -> None:
         """Build the verifiers of ``domains`` and let each prove itself where the run will call it: in this process,
         from the main thread (evaluation) and from another (rollouts, while the next ones are generated).
         """
