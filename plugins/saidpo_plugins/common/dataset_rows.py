@@ -33,7 +33,7 @@ class Place:
     def path(self) -> Path | None:
         """The path of a local one, None for one of the hub."""
         path = Path(os.path.expanduser(self.where))
-        looks = self.where.startswith((".", "/", "~")) or self.where.count("/") != 1 or path.suffix in _FORMATS
+        looks = self.where.startswith((".", "/", "~")) or self.where.count("/") > 1 or _kind(path) is not None
         return path.resolve() if path.exists() or looks else None
 
 
@@ -82,13 +82,17 @@ def _open(place: Place, split: str, stack: ExitStack) -> Iterator[Any]:
     if not path.exists():
         raise UsageError(f"{place.where}: no such file or folder")
     # datasets takes a path for a pattern: * or [ in it mean something
-    plain = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="saidpo-")), f"rows{path.suffix}")
+    kind = _kind(path)
+    plain = Path(
+        stack.enter_context(tempfile.TemporaryDirectory(prefix="saidpo-")), "rows" + "".join(path.suffixes[-2:])
+    )
     plain.symlink_to(path)
     if path.is_file():
-        kind = _FORMATS.get(path.suffix.lower())
         if kind is None:
-            raise UsageError(f"{path}: expected a folder, or a file that ends in {', '.join(_FORMATS)}")
-        extra = {"sep": "\t"} if path.suffix.lower() == ".tsv" else {}
+            raise UsageError(
+                f"{path}: expected a folder, or a file that ends in {', '.join(_FORMATS)} (or .gz after it)"
+            )
+        extra = {"sep": "\t"} if ".tsv" in path.name.lower()[-7:] else {}
         yield datasets.load_dataset(kind, data_files={"rows": str(plain)}, split="rows", streaming=True, **extra)
     elif (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         saved = datasets.load_from_disk(str(plain))
@@ -97,6 +101,12 @@ def _open(place: Place, split: str, stack: ExitStack) -> Iterator[Any]:
         known = datasets.get_dataset_config_names(str(plain)) if place.configs else []
         for config in tuple(config for config in place.configs if config in known) or (None,):
             yield datasets.load_dataset(str(plain), config, split=split, streaming=True)
+
+
+def _kind(path: Path) -> str | None:
+    """How ``datasets`` calls the format of a file; None if it is none that we read."""
+    name = path.name.lower().removesuffix(".gz")
+    return _FORMATS.get(Path(name).suffix)
 
 
 def _why(place: Place, split: str, error: Exception) -> str:
