@@ -11,7 +11,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -129,6 +128,8 @@ def shown(default: Any) -> str:
 
 def nearest(name: str, known: typing.Iterable[str], *, listed: bool = True) -> str:
     """`` Did you mean X?`` with the nearest of ``known``, or a list of them unless ``listed`` is off, or nothing."""
+    from difflib import get_close_matches
+
     known = list(known)
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     if close:

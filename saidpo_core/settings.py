@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +75,8 @@ class Settings:
 
 def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Flat values (``clusterer``, ``clusterer.k``, ``rounds``) of a settings file, and where each came from."""
+    import tomllib
+
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

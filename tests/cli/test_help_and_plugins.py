@@ -14,7 +14,8 @@ from saidpo_core.hookspecs import KINDS
 from tests.cli.conftest import Saidpo
 
 HEAVY = ("torch", "transformers", "trl", "numpy", "scipy", "sklearn", "datasets", "rich", "sentence_transformers",
-         "openai", "math_verify", "sympy", "pydantic")  # fmt: skip
+         "openai", "math_verify", "sympy", "pydantic", "saidpo_plugins.verifiers.answers",
+         "saidpo_plugins.verifiers.sandbox")  # fmt: skip
 
 
 def test_help_lists_the_kinds_and_the_runs_own_options(tmp_path: Path, saidpo: Saidpo) -> None:

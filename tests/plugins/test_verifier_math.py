@@ -186,7 +186,7 @@ def test_fault_of_ours_is_shown_and_stops_nothing(verifier: MathVerifier, monkey
     def broken(gold: str, answer: str) -> None:
         raise ZeroDivisionError("here")
 
-    monkeypatch.setattr(math_module, "compare", broken)
+    monkeypatch.setattr("saidpo_plugins.verifiers.answers.compare.compare", broken)
     verdict = verifier.judge("1001", "\\boxed{1002}")
     assert (verdict.outcome, verdict.reason) == ("unverifiable", "the comparison failed: ZeroDivisionError: here")
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from saidpo_core import SaidpoError
-from saidpo_plugins.verifiers.workers import WorkerPool
+from saidpo_plugins.verifiers.workers.pool import WorkerPool
 
 
 def make_pool(module: str, name: str, **options: object) -> WorkerPool:
@@ -174,7 +174,7 @@ def test_close_ends_everything_and_may_be_called_twice() -> None:
 
 
 SCRIPT = """
-from saidpo_plugins.verifiers.workers import WorkerPool
+from saidpo_plugins.verifiers.workers.pool import WorkerPool
 pool = WorkerPool("time", "sleep", size=2, timeout=60.0, memory_mb=512)
 pool.run([0, 0])
 print(*pool.pids, pool._nursery._process.pid, flush=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from saidpo_plugins.verifiers.isolation import working_layout
-from saidpo_plugins.verifiers.sandbox_layout import Layout
+from saidpo_plugins.verifiers.sandbox.isolation import working_layout
+from saidpo_plugins.verifiers.sandbox.layout import Layout
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from saidpo_plugins.verifiers.control_groups import children_of
-from saidpo_plugins.verifiers.sandbox import Box
+from saidpo_plugins.verifiers.sandbox.box import Box
+from saidpo_plugins.verifiers.sandbox.control_groups import children_of
 
 
 class Namespaces:

@@ -12,7 +12,7 @@ import pytest
 
 from saidpo_core import Verdict
 from saidpo_plugins.verifiers.code import CodeOptions, CodeVerifier
-from saidpo_plugins.verifiers.sandbox_layout import Layout
+from saidpo_plugins.verifiers.sandbox.layout import Layout
 from tests.verifying.cases import Case, load_cases
 from tests.verifying.survivors import seen
 

@@ -19,13 +19,15 @@ from pathlib import Path
 import pytest
 
 from saidpo_core import UsageError, Verdict
-from saidpo_plugins.verifiers import control_groups, isolation, sandbox_layout, sandbox_runs
 from saidpo_plugins.verifiers.code import CodeOptions, CodeVerifier, saidpo_verifiers
-from saidpo_plugins.verifiers.isolation import prove, working_layout
-from saidpo_plugins.verifiers.sandbox import Box, Limits
-from saidpo_plugins.verifiers.sandbox_layout import Layout
-from saidpo_plugins.verifiers.sandbox_orphans import end_orphans
-from saidpo_plugins.verifiers.sandbox_runs import Task, run
+from saidpo_plugins.verifiers.sandbox import control_groups, isolation
+from saidpo_plugins.verifiers.sandbox import layout as sandbox_layout
+from saidpo_plugins.verifiers.sandbox import runs as sandbox_runs
+from saidpo_plugins.verifiers.sandbox.box import Box, Limits
+from saidpo_plugins.verifiers.sandbox.isolation import prove, working_layout
+from saidpo_plugins.verifiers.sandbox.layout import Layout
+from saidpo_plugins.verifiers.sandbox.orphans import end_orphans
+from saidpo_plugins.verifiers.sandbox.runs import Task, run
 from tests.verifying.cases import code_problem, fenced
 from tests.verifying.survivors import namespaces, seen
 
@@ -227,7 +229,7 @@ time.sleep(1000)
 '''
 tests = {"stdio": {"type": "stdio", "input": "", "output": "x"}, "assert": {"type": "assert", "code": "f()"}}
 verifier = CodeVerifier(CodeOptions(timeout=60, workers=2))
-verifier._layout = __import__("saidpo_plugins.verifiers.isolation", fromlist=["x"]).working_layout()
+verifier._layout = __import__("saidpo_plugins.verifiers.sandbox.isolation", fromlist=["x"]).working_layout()
 print("ready", flush=True)
 verifier.verify([(code_problem([test]), fenced(program)) for test in tests.values()])
 """

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from saidpo_plugins.verifiers.seccomp import filter_program
+from saidpo_plugins.verifiers.sandbox.seccomp import filter_program
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 X86_64, AARCH64 = 0xC000003E, 0xC00000B7

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saidpo_plugins.verifiers.code_program import find_program
-from saidpo_plugins.verifiers.inside.judge import Judge, Unfit, wanted
-from saidpo_plugins.verifiers.inside.remote import ProgramExit, Remote, exception_of
-from saidpo_plugins.verifiers.inside.values import restore
-from saidpo_plugins.verifiers.inside.wire import Broken, Foreign, Peer
+from saidpo_plugins.verifiers.sandbox.inside.judge import Judge, Unfit, wanted
+from saidpo_plugins.verifiers.sandbox.inside.remote import ProgramExit, Remote, exception_of
+from saidpo_plugins.verifiers.sandbox.inside.values import restore
+from saidpo_plugins.verifiers.sandbox.inside.wire import Broken, Foreign, Peer
 
 _hashable = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),

@@ -8,7 +8,6 @@ for pairs anyway.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from saidpo_core import Attempts, Response
@@ -31,6 +30,8 @@ def _error_rate(attempts: Attempts) -> float:
 
 
 def _means(responses: Sequence[Response], proxies: Sequence[Callable[[Response], float]]) -> list[float]:
+    from statistics import fmean
+
     return [fmean(map(proxy, responses)) if responses else 0.0 for proxy in proxies]
 
 

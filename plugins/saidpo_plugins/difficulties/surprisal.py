@@ -10,7 +10,6 @@ truncated and unverifiable responses count for is in ``chain.py``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from saidpo_core import Attempts, Component, Difficulty, NoOptions, Response, hookimpl
@@ -31,6 +30,8 @@ class SurprisalDifficulty:
 
 def surprisal(response: Response) -> float:
     """Nats a token."""
+    from statistics import fmean
+
     return -fmean(response.logprobs) if response.logprobs else 0.0
 
 

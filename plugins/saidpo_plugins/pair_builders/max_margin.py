@@ -12,7 +12,6 @@ Of equally likely responses the one sampled first is taken.
 
 from __future__ import annotations
 
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from saidpo_core import Attempts, Component, NoOptions, Pair, PairBuilder, Response, hookimpl
@@ -35,6 +34,8 @@ class MaxMarginPairBuilder:
 
 def _likelihood(response: Response) -> float:
     """Mean log-probability a token under the policy that sampled it."""
+    from statistics import fmean
+
     return fmean(response.logprobs)
 
 

@@ -12,7 +12,6 @@ HumanEval names no knowledge points: let ``--tagger=llm`` find some, or go witho
 from __future__ import annotations
 
 import ast
-import gzip
 import json
 import zlib
 from dataclasses import dataclass
@@ -66,6 +65,8 @@ def _package_file() -> Path:
 def _rows(path: Path) -> list[tuple[int, Any]]:
     """Number and content of each line that is not blank."""
     try:
+        import gzip
+
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             lines = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
     except (OSError, EOFError, zlib.error) as error:

@@ -11,7 +11,6 @@ that is held out is never in the pool: copies of it are dropped there, and a not
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 import os
@@ -117,6 +116,8 @@ def _read(path: Path) -> list[_Entry]:
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
     """Where and what: each line that is not blank, as JSON."""
+    import gzip
+
     number = 0
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:

@@ -6,7 +6,6 @@ break, so what a killed run or a full disk leaves behind is at most a torn line,
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -48,6 +47,8 @@ class TagCache:
 
 
 def _digest(*parts: str) -> str:
+    import hashlib
+
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

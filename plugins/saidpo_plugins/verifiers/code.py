@@ -3,7 +3,7 @@
 ``Problem.extra["tests"]`` is a list of ``{"type": "stdio", "input": TEXT, "output": TEXT}`` (the program is a script)
 and ``{"type": "assert", "code": TEXT}`` (its functions are called). ``code_program`` says which part of a response is
 the program, ``code_tests`` how tests are run and judged and why the program cannot get at what is expected of it,
-``sandbox`` how it is kept in, ``isolation`` how that is proved on this machine before anything runs.
+``sandbox.box`` how it is kept in, ``sandbox.isolation`` how that is proved on this machine before anything runs.
 
 Two more keys help problems that show code, as HumanEval's do: ``extra["preamble"]`` is put before the program (the
 imports and the functions that the question gives), and ``extra["entry_point"]`` is the function to be written. A
@@ -21,17 +21,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from saidpo_core import Component, Outcome, Problem, SaidpoError, Trial, Verdict, Verifier, hookimpl, option
 from saidpo_plugins.common.texts import writable
-from saidpo_plugins.verifiers.code_program import find_program
-from saidpo_plugins.verifiers.code_tests import judge, read_tests
-from saidpo_plugins.verifiers.extraction import outside_thinking
-from saidpo_plugins.verifiers.isolation import working_layout
-from saidpo_plugins.verifiers.sandbox import Limits
-from saidpo_plugins.verifiers.sandbox_layout import Layout
-from saidpo_plugins.verifiers.sandbox_runs import run
+
+if TYPE_CHECKING:
+    from saidpo_plugins.verifiers.sandbox.layout import Layout
 
 _DOUBLE = ({"type": "stdio", "input": "21\n", "output": "42\n"}, {"type": "stdio", "input": "-1\n", "output": "-2\n"})
 _SORTED = ({"type": "assert", "code": "assert largest([3, 9, 4]) == 9"},)
@@ -59,6 +55,8 @@ class CodeVerifier:
 
     def self_test(self) -> None:
         """Proves the isolation, then judges known cases."""
+        from saidpo_plugins.verifiers.sandbox.isolation import working_layout
+
         self._layout = working_layout()
         cases = [(_problem(f"self-test-{n}", tests), response) for n, (tests, response, _) in enumerate(_KNOWN)]
         for (problem, response), (_, _, due), verdict in zip(cases, _KNOWN, self.verify(cases), strict=True):
@@ -70,6 +68,11 @@ class CodeVerifier:
 
     def verify(self, cases: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         """One verdict a case, in order. The same program is run once for the same tests."""
+        from saidpo_plugins.verifiers.code_tests import judge, read_tests
+        from saidpo_plugins.verifiers.sandbox.box import Limits
+        from saidpo_plugins.verifiers.sandbox.isolation import working_layout
+        from saidpo_plugins.verifiers.sandbox.runs import run
+
         if self._layout is None:
             self._layout = working_layout()
         programs = [_program(problem, response) for problem, response in cases]
@@ -98,6 +101,9 @@ class CodeVerifier:
 
 def _program(problem: Problem, response: str) -> tuple[str | None, str]:
     """What to run, or None and the reason."""
+    from saidpo_plugins.verifiers.code_program import find_program
+    from saidpo_plugins.verifiers.thinking import outside_thinking
+
     program, reason = find_program(response)
     preamble, entry_point = (problem.extra.get(name) for name in ("preamble", "entry_point"))
     if program is None or not isinstance(preamble, str):

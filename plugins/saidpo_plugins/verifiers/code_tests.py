@@ -27,8 +27,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from saidpo_core import Outcome
-from saidpo_plugins.verifiers.sandbox import Box, Limits
-from saidpo_plugins.verifiers.sandbox_runs import Task
+from saidpo_plugins.verifiers.sandbox.box import Box, Limits
+from saidpo_plugins.verifiers.sandbox.runs import Task
 
 Judgement = tuple[Outcome, str]
 """Outcome and reason."""

@@ -19,15 +19,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from saidpo_core import Component, Outcome, Problem, SaidpoError, Trial, Verdict, Verifier, hookimpl, option
 from saidpo_plugins.common.texts import writable
-from saidpo_plugins.verifiers import symbolic
-from saidpo_plugins.verifiers.answers.compare import LENGTH_LIMIT, compare, is_readable
-from saidpo_plugins.verifiers.extraction import extract, marked
-from saidpo_plugins.verifiers.nursery import Reply
-from saidpo_plugins.verifiers.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from saidpo_plugins.verifiers.workers.nursery import Reply
 
 _SELF_TEST: tuple[tuple[str, str, Outcome], ...] = (
     ("42", "6 * 7 = 42, so the answer is \\boxed{42}.", "right"),
@@ -59,6 +57,9 @@ class MathOptions:
 
 class MathVerifier:
     def __init__(self, options: MathOptions | None = None) -> None:
+        from saidpo_plugins.verifiers import symbolic
+        from saidpo_plugins.verifiers.workers.pool import WorkerPool
+
         options = options or MathOptions()
         size = 1 + (os.cpu_count() or 1) if options.workers == "auto" else options.workers
         self._pool = WorkerPool(
@@ -92,6 +93,8 @@ class MathVerifier:
                 )
 
     def verify(self, cases: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        from saidpo_plugins.verifiers.extraction import extract
+
         verdicts: list[Verdict | None] = []
         hard: dict[tuple[str, str], list[int]] = {}
         with self._pool.session() as session:
@@ -147,18 +150,24 @@ class MathVerifier:
 
 def _gold(answer: str) -> str:
     """The gold answer itself, if it comes as a worked solution (GSM8K: ``... #### 72``)."""
+    from saidpo_plugins.verifiers.extraction import marked
+
     answer = writable(answer)
     found, final = marked(answer)
     return (final if found else answer.strip()) or ""
 
 
 def _no_answer(gold: str) -> Verdict:
+    from saidpo_plugins.verifiers.answers.compare import is_readable
+
     if not is_readable(gold):
         return Verdict(outcome="unverifiable", reason="gold answer cannot be read")
     return Verdict(outcome="wrong", reason="no final answer")
 
 
 def _exact_verdict(gold: str, answer: str) -> Verdict | None:
+    from saidpo_plugins.verifiers.answers.compare import LENGTH_LIMIT, compare, is_readable
+
     shown = answer if len(answer) <= _SHOWN else answer[:_SHOWN] + "..."
     try:
         equal = compare(gold, answer)

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from saidpo_core import Component, MissingExtra, Outcome, Problem, Trial, Verdict, Verifier, hookimpl, option
 from saidpo_plugins.common.reasoning_gym import RUNS_ANSWERS
-from saidpo_plugins.verifiers.extraction import marked
-from saidpo_plugins.verifiers.nursery import Reply
-from saidpo_plugins.verifiers.thinking import outside_thinking
-from saidpo_plugins.verifiers.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from saidpo_plugins.verifiers.workers.nursery import Reply
 
 _ENTRY = {"question": "State the final answer to: 2 + 3 =", "answer": "5", "metadata": {"source_dataset": "chain_sum"}}
 _CHECKS = ((["chain_sum", "+5.0", _ENTRY], 1.0), (["chain_sum", "6", _ENTRY], 0.0))
@@ -40,6 +39,8 @@ class ReasoningGymOptions:
 
 class ReasoningGymVerifier:
     def __init__(self, options: ReasoningGymOptions) -> None:
+        from saidpo_plugins.verifiers.workers.pool import WorkerPool
+
         size = min(2, os.cpu_count() or 1) if options.workers == "auto" else options.workers
         self._pool = WorkerPool(
             __name__, "score", size=size, timeout=options.timeout, memory_mb=options.memory_mb, checks=_CHECKS
@@ -67,6 +68,9 @@ class ReasoningGymVerifier:
 
 def _answer(problem: Problem, response: str) -> str | None:
     """The answer to score. A gold answer that is a sentence has its full stop, which extraction takes away."""
+    from saidpo_plugins.verifiers.extraction import marked
+    from saidpo_plugins.verifiers.thinking import outside_thinking
+
     text = outside_thinking(response).strip()
     gold = problem.answer.strip()
     found, answer = marked(text, lines=gold.count("\n") + 1)

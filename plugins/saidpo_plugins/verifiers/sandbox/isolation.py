@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from saidpo_core import UsageError
-from saidpo_plugins.verifiers.sandbox import DISK, Box, Limits, readable
-from saidpo_plugins.verifiers.sandbox_layout import Layout, candidates
-from saidpo_plugins.verifiers.sandbox_orphans import end_orphans
-from saidpo_plugins.verifiers.sandbox_runs import Task, run
+from saidpo_plugins.verifiers.sandbox.box import DISK, Box, Limits, readable
+from saidpo_plugins.verifiers.sandbox.layout import Layout, candidates
+from saidpo_plugins.verifiers.sandbox.orphans import end_orphans
+from saidpo_plugins.verifiers.sandbox.runs import Task, run
 
 _VARIABLE = "_SAIDPO_PROBE"
 _REFUSED = ("namespace", "not permitted", "ermission denied", "uid map")

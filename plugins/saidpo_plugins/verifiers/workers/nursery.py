@@ -1,4 +1,4 @@
-"""The parent's side of a nursery process and of the workers that it forks: see ``workers`` for what they are for."""
+"""The parent's side of a nursery process and of the workers that it forks: see ``pool`` for what they are for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GRACE_SECONDS = 0.5
 """A worker ends itself when its time is up; so much later it is killed."""
 _BOOT = (
     "import sys; sys.path[:] = sys.argv[5:];"
-    "from saidpo_plugins.verifiers.worker_process import nursery; nursery(*sys.argv[1:5])"
+    "from saidpo_plugins.verifiers.workers.process import nursery; nursery(*sys.argv[1:5])"
 )
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core import UsageError
-from saidpo_plugins.verifiers import seccomp
+from saidpo_plugins.verifiers.sandbox import seccomp
 
 _INSIDE = Path(__file__).parent / "inside"
 _BOOT = (

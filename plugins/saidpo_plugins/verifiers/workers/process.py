@@ -1,4 +1,4 @@
-"""The other side of ``workers``: the nursery process, and the workers that it forks."""
+"""The other side of ``pool``: the nursery process, and the workers that it forks."""
 
 from __future__ import annotations
 

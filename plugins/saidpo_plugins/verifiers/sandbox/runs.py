@@ -11,9 +11,9 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeVar
 
-from saidpo_plugins.verifiers.control_groups import LOOK_SECONDS
-from saidpo_plugins.verifiers.sandbox import Box
-from saidpo_plugins.verifiers.sandbox_layout import Layout
+from saidpo_plugins.verifiers.sandbox.box import Box
+from saidpo_plugins.verifiers.sandbox.control_groups import LOOK_SECONDS
+from saidpo_plugins.verifiers.sandbox.layout import Layout
 
 T = TypeVar("T")
 Task = Generator[Sequence[Box], None, T]

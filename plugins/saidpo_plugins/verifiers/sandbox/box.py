@@ -10,7 +10,7 @@ put into a control group. Meanwhile Python starts inside, gives up what a progra
 gate. The gate opens when all of that is so; only then is there anything that nobody has read. When the run is over,
 however it ended, the first process is killed, with which the kernel kills all others in the namespace, and ``end``
 waits until that has happened. If this process is killed itself, the kernel ends the sandbox (``--die-with-parent``: it
-watches the thread that started the sandbox, and that thread waits for it in ``sandbox_runs``).
+watches the thread that started the sandbox, and that thread waits for it in ``runs``).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from saidpo_core import SaidpoError
-from saidpo_plugins.verifiers.control_groups import ControlGroup, Use, parent_of, use_of
-from saidpo_plugins.verifiers.inside.confine import READY
-from saidpo_plugins.verifiers.sandbox_layout import Layout
-from saidpo_plugins.verifiers.seccomp import filter_program
+from saidpo_plugins.verifiers.sandbox.control_groups import ControlGroup, Use, parent_of, use_of
+from saidpo_plugins.verifiers.sandbox.inside.confine import READY
+from saidpo_plugins.verifiers.sandbox.layout import Layout
+from saidpo_plugins.verifiers.sandbox.seccomp import filter_program
 
 DISK = 64 * 2**20
 """Bytes of /tmp in a sandbox, and of any file."""
