@@ -106,6 +106,16 @@ class Tagger(Protocol):
         ...
 
 
+class EstimatingTagger(Tagger, Protocol):
+    """A tagger whose work costs time or money, and that can say beforehand how much."""
+
+    def estimate(self, problems: Sequence[Problem]) -> str:
+        """What tagging them will take (requests, tokens, money), in one line: shown before it starts, kept in the
+        record. Raises ``UsageError`` if that is more than the options allow.
+        """
+        ...
+
+
 class Embedder(Protocol):
     """Vectors for texts (``--embedder``)."""
 

@@ -52,25 +52,29 @@ class Parts:
     def options(self, kind: str) -> Any:
         return self._settings.parts[kind].options
 
-    @contextmanager
-    def load(self, policy: Path) -> Iterator[Engine]:
+    def load(self, policy: Path) -> AbstractContextManager[Engine]:
         """The policy, ready to be asked; what it answers is checked whoever asks."""
-        offer = self.offer("generator")
-        with ExitStack() as stack:
-            with blame(offer, "load"):
-                loaded = self.generator.load(policy)
-                good = isinstance(loaded, AbstractContextManager)
-                require(good, offer, "load", f"expected a context manager, got {type(loaded).__name__}")
-                engine = stack.enter_context(loaded)
-            yield CheckedEngine(engine, offer)
-            with blame(offer, "load"):
-                stack.close()
+        return loaded(self.offer("generator"), self.generator, policy)
 
     def _build(self, kind: str) -> Any:
         chosen = self._settings.parts[kind]
         chosen.offer.require_package()
         with blame(chosen.offer, "build"):
             return chosen.offer.component.build(chosen.options)
+
+
+@contextmanager
+def loaded(offer: Offer, generator: Generator, policy: Path) -> Iterator[Engine]:
+    """A policy in a generator that ``offer`` made, which is to blame for what it does."""
+    with ExitStack() as stack:
+        with blame(offer, "load"):
+            context = generator.load(policy)
+            good = isinstance(context, AbstractContextManager)
+            require(good, offer, "load", f"expected a context manager, got {type(context).__name__}")
+            engine = stack.enter_context(context)
+        yield CheckedEngine(engine, offer)
+        with blame(offer, "load"):
+            stack.close()
 
 
 class CheckedEngine:

@@ -14,16 +14,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from saidpo_core.codecs import problem_from_json, problem_to_json, read_json, read_lines, write_json, write_lines
-from saidpo_core.components import Progress
+from saidpo_core.components import EstimatingTagger, Progress
 from saidpo_core.contracts import blame, check_embeddings, check_labels, check_tags, checked_problems, require
 from saidpo_core.parts import Parts
 from saidpo_core.problem_file import Outline, ProblemFile
 from saidpo_core.records import Problem, ProblemSets
 from saidpo_core.run_dir import RunDir, write_atomically
 from saidpo_core.seeds import keyed_rng
+from saidpo_core.values import is_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,8 @@ class Knowledge:
     """[N], the cluster of each problem."""
     embeddings: NDArray[np.float32]
     """[N, d], of each problem's tag text."""
+    notes: tuple[str, ...] = ()
+    """What finding it out took, for people."""
 
     @property
     def problems(self) -> Sequence[Problem]:
@@ -101,26 +104,37 @@ def _describe_pool(sets: ProblemSets) -> dict[str, Any]:
 
 def find_knowledge(run_dir: RunDir, parts: Parts, sets: ProblemSets, outline: Outline, seed: int) -> Knowledge:
     """Tags, embeddings and clusters of the pool's problems."""
-    tags = _tag(run_dir, parts, sets)
+    tags, notes = _tag(run_dir, parts, sets)
     vectors = _embed(run_dir, parts, tags)
     labels = _cluster(run_dir, parts, vectors, tags, seed)
-    return Knowledge(sets, outline, tags, labels, vectors)
+    return Knowledge(sets, outline, tags, labels, vectors, notes)
 
 
-def _tag(run_dir: RunDir, parts: Parts, sets: ProblemSets) -> list[tuple[str, ...]]:
+def _tag(run_dir: RunDir, parts: Parts, sets: ProblemSets) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """The tags of each problem, and what the tagger said before it began."""
     offer = parts.offer("tagger")
 
     def make(folder: Path, progress: Progress) -> None:
+        if hasattr(type(parts.tagger), "estimate"):
+            with blame(offer, "estimate"):
+                estimate = cast(EstimatingTagger, parts.tagger).estimate(sets.problems)
+            require(is_text(estimate), offer, "estimate", f"expected a text, got {estimate!r:.80}")
+            run_dir.note(estimate)
+            write_json(folder / "timing-estimate.json", estimate)  # a run that goes on has less to do
         with blame(offer, "tag"):  # the problems lie on disk: what a tagger does to one that it got is lost
             tags = parts.tagger.tag(sets.problems, progress)
         check_tags(tags, len(sets.problems), offer)
         write_lines(folder / "tags.jsonl", tags)
 
-    def read(folder: Path) -> list[tuple[str, ...]]:
+    def read(folder: Path) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
         known: dict[tuple[str, ...], tuple[str, ...]] = {}
-        return [known.setdefault(tags, tags) for tags in read_lines(folder / "tags.jsonl", tuple)]
+        tags = [known.setdefault(tags, tags) for tags in read_lines(folder / "tags.jsonl", tuple)]
+        estimates = folder.glob("timing-estimate.json")
+        return tags, tuple(f"tagging, as estimated before: {read_json(path)}" for path in estimates)
 
-    return run_dir.keep(0, "02-tag", make, read, unit="problems", describe=lambda tags: {"tag_lists": len(set(tags))})
+    return run_dir.keep(
+        0, "02-tag", make, read, unit="problems", describe=lambda made: {"tag_lists": len(set(made[0]))}
+    )
 
 
 def _embed(run_dir: RunDir, parts: Parts, tags: list[tuple[str, ...]]) -> NDArray[np.float32]:

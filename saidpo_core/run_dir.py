@@ -63,6 +63,7 @@ class RunDir:
         self.timings: list[dict[str, Any]] = []
         """One entry a stage: round, stage, seconds, and seconds by activity."""
         self._chain = ""
+        self._event: StageEvent
 
     def keep(
         self,
@@ -83,6 +84,7 @@ class RunDir:
         folder = self.path / (f"round-{t}" if t else "start") / name
         event = StageEvent(run_dir=self.path, round=t, stage=name.split("-", 1)[1], unit=unit, reused=folder.is_dir())
         self.observers.before(event)
+        self._event = event
         started = time.perf_counter()
         if not folder.is_dir():
             with disk_errors(folder):
@@ -99,6 +101,10 @@ class RunDir:
             StageEvent(**{**vars(event), "seconds": seconds, "result": result}),
         )
         return value
+
+    def note(self, text: str) -> None:
+        """Tell observers something of the stage that is being made."""
+        self.observers.note(self._event, text)
 
     def _make(self, folder: Path, make: Make, event: StageEvent, goes_on: bool) -> None:
         partial = folder.with_name(folder.name + ".partial")

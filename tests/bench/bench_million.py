@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 
 TEXT = """
-triangle circle number integer sequence function angle positive real sum product ratio divided equals find value distance
-speed train apples bought cost total remaining probability dice card drawn without replacement polynomial roots prime
-factor remainder modulo when point line plane intersect area perimeter radius chord tangent sphere
+triangle circle number integer sequence function angle positive real sum product ratio divided equals find value
+distance speed train apples bought cost total remaining probability dice card drawn without replacement polynomial
+roots prime factor remainder modulo when point line plane intersect area perimeter radius chord tangent sphere
 """
 WORDS = TEXT.split()
 SHARED = " ".join(WORDS[:20])

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from saidpo_core import MissingExtra, Problem, SaidpoError, UsageError
 from saidpo_core.options import build_options
 from saidpo_plugins.taggers import llm
+from saidpo_plugins.taggers.asking import Nonsense, points_of, points_of_several
 from saidpo_plugins.taggers.llm import Llm, LlmOptions
 from saidpo_plugins.taggers.llm_cache import TagCache
 from saidpo_plugins.taggers.metadata import Metadata, MetadataOptions
@@ -350,19 +351,13 @@ class TestMetadata:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=7)))
 def test_whatever_the_model_says_is_good_tags_or_nonsense(value: Any) -> None:
-    class Message:
-        content = json.dumps({"knowledge_points": value})
-
-    class Choice:
-        message = Message
-
-    class Completion:
-        choices = (Choice,)
-
+    several = {"exercises": [{"number": 2, "knowledge_points": value}, value]}
     try:
-        tags = llm.knowledge_points(Completion)
-    except llm._Nonsense:
+        tags = points_of(json.dumps({"knowledge_points": value}))
+    except Nonsense:
+        assert points_of_several(json.dumps(several), 3) == {}
         return
+    assert points_of_several(json.dumps(several), 3) == {1: tags}
     assert isinstance(value, list)
     assert 1 <= len(tags) <= 5
     assert len(set(tags)) == len(tags)

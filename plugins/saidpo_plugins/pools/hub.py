@@ -11,7 +11,6 @@ file in the cache, which the next run with the same data finds; all that was dro
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -98,6 +97,8 @@ class Hub:
 
     def _prepared(self, sources: list[Source]) -> Path:
         """The Arrow file of all usable problems, made unless the same data were prepared before."""
+        import hashlib
+
         from saidpo_core.prepare import cache_folder
         from saidpo_plugins.pools.hub_prepare import prepare
         from saidpo_plugins.pools.hub_sources import evaluation_sets
