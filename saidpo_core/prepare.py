@@ -183,7 +183,8 @@ def _rows_of(parts: Iterable[NDArray[Any]], index: NDArray[np.int64]) -> NDArray
     for part in parts:
         rows = np.empty((len(index), part.shape[1]), np.float32) if rows is None else rows
         mine = np.flatnonzero((index >= start) & (index < start + len(part)))
-        rows[mine] = part[index[mine] - start]
+        for some in np.array_split(mine, 1 + len(mine) // 65536):
+            rows[some] = part[index[some] - start]
         start += len(part)
     assert rows is not None  # a pool is not empty
     return rows

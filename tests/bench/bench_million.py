@@ -115,7 +115,7 @@ def measure(folder: Path, embedder: str, clusterer: str) -> dict[str, Any]:
     response = Response(text="1", token_ids=(1,), logprobs=(-0.1,), finish_reason="stop")
     verdicts = [Verdict(outcome="right"), Verdict(outcome="wrong")]
     rng = np.random.default_rng(0)
-    select, draws, rounds = [], [], []
+    select, draws, worked, rounds = [], [], [], []
     for t in range(1, 21):
         started = time.perf_counter()
         rows = probe_rows(len(sets.problems), settings.run, t)
@@ -130,13 +130,15 @@ def measure(folder: Path, embedder: str, clusterer: str) -> dict[str, Any]:
             for row in rows
         ]
         rounds.append(evidence_of(t, knowledge, attempts, {item.problem_id for item in attempts}))
-        started = time.perf_counter()
+        started, processor = time.perf_counter(), time.process_time()
         draw = weigh_and_draw(parts, settings.run, t, knowledge, rounds[-3:], rows)
         draws.append(1000 * (time.perf_counter() - started))
+        worked.append(1000 * (time.process_time() - processor))
     started = time.perf_counter()
     drawn = [sets.problems[row] for row in draw.rows]
     found["problems read"] = f"{len(drawn):,} in {time.perf_counter() - started:.2f} s"
     found["ms"] = {"probe selection": select, "weights + draw": draws}
+    found["processor ms"] = statistics.median(worked)
     found["peak MiB"]["draws"] = peak_mib()
     found |= {"problems": len(sets.problems), "probed": len(rows), "drawn": len(drawn), "notes": sets.notes}
     found |= {"tag lists": len(set(knowledge.tags)), "dimensions": knowledge.embeddings.shape[1]}
@@ -183,6 +185,7 @@ def report(found: dict[str, Any], args: argparse.Namespace, seconds: float) -> N
     both = [a + b for a, b in zip(*found["ms"].values(), strict=True)]
     for name, times in {**found["ms"], "both": both}.items():
         print(f"  {name:<16} median {statistics.median(times):6.1f} ms, min {min(times):.1f}, max {max(times):.1f}")
+    print(f"  a draw takes {found['processor ms']:.1f} ms of one processor's time (median)")
     print(
         f"  of {found['probed']:,} probed and {found['drawn']:,} drawn; drawn problems read: {found['problems read']}"
     )
