@@ -23,6 +23,7 @@ from reading import Class, Field, Function, source
 from saidpo_core.conformance import Check, checks_of
 from saidpo_core.discovery import BUNDLED
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.kind_options import core_options
 from saidpo_core.options import OptionSpec, shown, specs_of
 from saidpo_core.records import Policy
 from saidpo_core.registry import Offer, Registry, load_registry
@@ -122,7 +123,7 @@ def kind_page(registry: Registry, kind: str) -> str:
         fields = [fields_table(helper.fields)] if helper.fields else []
         parts += [f"### {helper.name}", markdown(helper.doc), *fields, *methods_of(helper)]
     parts += [*links_to_records(contract), "## Bundled components", *map(component_section, offers)]
-    return "\n\n".join([*parts, *conformance_section(kind)])
+    return "\n\n".join([*parts, *core_section(kind), *conformance_section(kind)])
 
 
 def protocol_of(kind: str) -> str:
@@ -135,10 +136,12 @@ def protocol_of(kind: str) -> str:
 
 
 def helpers(classes: dict[str, Class], protocol: str) -> list[Class]:
-    """Classes that the methods of a Protocol speak of and that are no kind of their own: its job, its engine."""
+    """Classes that belong to a Protocol and are no kind of their own: what its methods speak of (its job, its engine),
+    and what a component may offer besides (a Protocol made from it)."""
     kinds = {protocol_of(kind) for kind in KINDS}
     spoken = " ".join(method.signature for method in classes[protocol].methods)
-    return [item for name, item in classes.items() if name not in kinds and mentions(spoken, name)]
+    own = {name: item for name, item in classes.items() if name not in kinds}
+    return [item for name, item in own.items() if mentions(spoken, name) or protocol in item.bases]
 
 
 def methods_of(item: Class) -> list[str]:
@@ -169,6 +172,17 @@ def component_section(offer: Offer) -> str:
     specs = specs_of(component.options)
     options = options_table([f"{offer.kind}.{spec.name}" for spec in specs], specs) if specs else "No options."
     return "\n\n".join([f"### {component.name}", "\n".join(f"- {fact}" for fact in facts), told, options])
+
+
+def core_section(kind: str) -> list[str]:
+    """The options that the core heeds whichever component of the kind was chosen."""
+    core = core_options(kind)
+    specs = specs_of(core)
+    if not specs:
+        return []
+    told = f"Every {words(kind)} has these beside its own; the core heeds them."
+    doc = markdown(source(core.__module__).classes[core.__name__].doc)
+    return ["## Options of all", told, doc, options_table([f"{kind}.{spec.name}" for spec in specs], specs)]
 
 
 # Checks ---------------------------------------------------------------------------------------------------------------
@@ -268,7 +282,10 @@ def options_table(names: Sequence[str], specs: Sequence[OptionSpec]) -> str:
 
 
 def type_of(spec: OptionSpec) -> str:
-    return ", ".join(f"`{item}`" if "|" in spec.type_text else item for item in spec.type_text.split("|"))
+    def listed(kind: str) -> str:
+        return ", ".join(f"`{item}`" if "|" in kind else item for item in kind.split("|"))
+
+    return " or ".join(map(listed, spec.type_text.split(" or ")))
 
 
 def default_of(spec: OptionSpec) -> str:

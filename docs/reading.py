@@ -48,6 +48,7 @@ class Class:
     fields: tuple[Field, ...]
     methods: tuple[Function, ...]
     is_dataclass: bool
+    bases: tuple[str, ...]
 
 
 @cache
@@ -101,6 +102,7 @@ class Source:
             tuple(self._fields(node)),
             tuple(self._function(item) for item in methods),
             any("dataclass" in item for item in self._decorators(node)),
+            tuple(self._segment(base) for base in node.bases),
         )
 
     def _fields(self, node: ast.ClassDef) -> Iterator[Field]:

@@ -4,6 +4,8 @@ What a plug-in needs is imported from here.
 """
 
 from saidpo_core.components import (
+    BringsProblems,
+    ChecksPrompts,
     Clusterer,
     Component,
     Difficulty,
@@ -36,6 +38,7 @@ from saidpo_core.records import (
     Policy,
     Problem,
     ProblemSets,
+    Prompt,
     Request,
     Response,
     RoundEvidence,
@@ -45,6 +48,8 @@ from saidpo_core.records import (
 
 __all__ = [
     "Attempts",
+    "BringsProblems",
+    "ChecksPrompts",
     "Clusterer",
     "Component",
     "Difficulty",
@@ -67,6 +72,7 @@ __all__ = [
     "Problem",
     "ProblemSets",
     "Progress",
+    "Prompt",
     "Request",
     "Response",
     "RoundEvidence",

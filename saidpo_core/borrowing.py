@@ -16,6 +16,7 @@ from saidpo_core.errors import UsageError
 from saidpo_core.models import locate_model
 from saidpo_core.options import build_options
 from saidpo_core.parts import loaded
+from saidpo_core.records import Prompt
 from saidpo_core.registry import load_registry
 
 
@@ -33,7 +34,7 @@ def borrowed_engine(model: str, generator: str, options: Sequence[str], *, flag:
     component = _built(offer.component.options, options, f"{flag}.generator_options", offer)
     with blame(offer, "check"):
         component.check(folder)
-    with loaded(offer, component, folder) as engine:
+    with loaded(offer, component, folder, Prompt()) as engine:
         yield engine
 
 

@@ -6,8 +6,9 @@ The chosen components decide which flags there are, so the command line and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -15,10 +16,14 @@ from click.shell_completion import CompletionItem
 
 from saidpo_core.completion import COMMANDS, ComponentName
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.kind_options import all_specs
 from saidpo_core.listing import say_broken
 from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
 from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
+
+EVALUATOR = "benchmarks"
+"""What ``saidpo eval`` measures with if ``--evaluator`` names no other."""
 
 
 def own_options() -> list[click.Option]:
@@ -26,11 +31,14 @@ def own_options() -> list[click.Option]:
     return [_flag(spec, "--" + spec.name.replace("_", "-"), "", spec.name) for spec in specs_of(RunOptions)]
 
 
-def kind_options(registry: Registry, kinds: Iterable[str] = KINDS) -> list[click.Option]:
+def kind_options(
+    registry: Registry, kinds: Iterable[str] = KINDS, defaults: Mapping[str, str] = MappingProxyType({})
+) -> list[click.Option]:
     """``--clusterer NAME`` and so on, the default named in the help."""
     options = []
     for kind in kinds:
         default = next((offer.component.name for offer in registry.of_kind(kind) if offer.default), "?")
+        default = defaults.get(kind, default)
         help = f"{', '.join(registry.names(kind))}  [default: {default}]"
         options.append(
             click.Option([f"--{kind}", _parameter(kind)], type=ComponentName(kind), metavar="NAME", help=help)
@@ -40,7 +48,7 @@ def kind_options(registry: Registry, kinds: Iterable[str] = KINDS) -> list[click
 
 def component_options(offer: Offer) -> list[click.Option]:
     """``--clusterer.k`` and so on, for one component."""
-    specs = specs_of(offer.component.options)
+    specs = all_specs(offer.kind, offer.component.options)
     return [_flag(spec, f"--{offer.kind}.{spec.name}", offer.kind, spec.name) for spec in specs]
 
 
@@ -65,6 +73,8 @@ class RunCommand(click.Command):
     """A command whose flags depend on the components that are chosen."""
 
     kinds: Iterable[str] = KINDS
+    defaults: Mapping[str, str] = MappingProxyType({})
+    """Kind -> component, where this command's default is not the run's."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.obj = load_registry()
@@ -72,16 +82,16 @@ class RunCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def add_component_flags(self, registry: Registry, args: Sequence[str], *, completing: bool) -> None:
-        known = {param.name for param in self.params}
-        chosen = _glance(args)
+        chosen = {**self.defaults, **_glance(args)}
         if completing:  # a name that is still being typed chooses nothing yet
             names = {kind: [o.component.name for o in registry.of_kind(kind)] for kind in self.kinds}
             chosen = {kind: name for kind, name in chosen.items() if name in names.get(kind, ())}
-        flags = [*self.own_options(), *kind_options(registry, self.kinds)]
+        flags = [*self.own_options(), *kind_options(registry, self.kinds, self.defaults)]
         for kind in self.kinds:
             offer = registry.find(kind, chosen[kind], f"--{kind}") if kind in chosen else registry.default(kind)
             flags += component_options(offer)
-        self.params += [flag for flag in flags if flag.name not in known]
+        known = {param.name for param in self.params}
+        self.params += list({flag.name: flag for flag in reversed(flags) if flag.name not in known}.values())[::-1]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Its flags; and where ``run`` was not said, the other commands."""
@@ -122,6 +132,41 @@ class VerifyCommand(RunCommand):
 
     def own_options(self) -> list[click.Option]:
         return []
+
+
+class EvalCommand(RunCommand):
+    """A command that measures one policy, by default with the evaluator ``benchmarks``."""
+
+    kinds = ("generator", "verifier", "evaluator")
+    defaults = MappingProxyType({"evaluator": EVALUATOR})
+
+    def own_options(self) -> list[click.Option]:
+        """The model, the prompt, and short names for what is asked for most."""
+        prompt = next(option for option in own_options() if option.name == _parameter("", "prompt"))
+        help = (
+            "what to measure: a name of saidpo plugins, a Hugging Face folder, a hub name, or a finished run's folder"
+        )
+        model = click.Option(["--model", _parameter("", "model")], metavar="text", help=help)
+        short = (
+            (
+                "benchmarks",
+                "names",
+                "text,...",
+                "which, with commas, such as aime24,amc23; without it all files, or all",
+            ),
+            ("files", "files", "path", "folder with NAME.jsonl or NAME.parquet; what is not there comes from the hub"),
+            (
+                "samples",
+                "samples",
+                "integer",
+                "responses a problem: 1 is greedy, more are averaged (avg@n)  [default: 1]",
+            ),
+        )
+        aliases = [
+            click.Option([f"--{flag}", f"--evaluator.{key}", _parameter("evaluator", key)], metavar=kind, help=help)
+            for flag, key, kind, help in short
+        ]
+        return [model, prompt, *aliases]
 
 
 def _glance(args: Sequence[str]) -> dict[str, str]:
@@ -168,7 +213,7 @@ def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]
     A flag that names another component than the file replaces it whole, with the options that the file gives it.
     """
     values, where = read_toml(config) if config else ({}, {})
-    given = {_key(name): value for name, value in flags.items() if value is not None and name.startswith("set__")}
+    given = given_by(flags)
     for kind in KINDS:
         if kind in given and values.get(kind, given[kind]) != given[kind]:
             values = {key: value for key, value in values.items() if not key.startswith(f"{kind}.")}
@@ -176,9 +221,14 @@ def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]
     return resolve(registry, {**values, **given}, {**where, **places})
 
 
+def given_by(flags: dict[str, Any]) -> dict[str, Any]:
+    """Settings key -> text, of the flags that were given."""
+    return {_key(name): value for name, value in flags.items() if value is not None and name.startswith("set__")}
+
+
 def options_from(registry: Registry, kind: str, flags: dict[str, Any]) -> tuple[Offer, Any]:
     """The component of one kind that the flags choose, and its options."""
-    given = {_key(name): value for name, value in flags.items() if value is not None and name.startswith("set__")}
+    given = given_by(flags)
     offer = registry.find(kind, given[kind], f"--{kind}") if kind in given else registry.default(kind)
     values = {key.partition(".")[2]: value for key, value in given.items() if "." in key}
     return offer, build_options(offer.component.options, values, {key: f"--{kind}.{key}" for key in values})

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from saidpo_core.records import Attempts, Evaluation, GroupScore, Pair, Problem, Response, TrainingReport, Verdict
+from saidpo_core.records import (
+    Attempts,
+    Evaluation,
+    Generation,
+    GroupScore,
+    Pair,
+    Problem,
+    Response,
+    TrainingReport,
+    Verdict,
+)
 
 T = TypeVar("T")
 
@@ -74,8 +84,8 @@ def attempts_to_json(attempts: Attempts) -> dict[str, Any]:
     }
 
 
-def seconds_to_json(attempts: Attempts) -> list[float]:
-    return [round(response.seconds, 6) for response in attempts.responses]
+def seconds_to_json(made: Attempts | Generation) -> list[float]:
+    return [round(response.seconds, 6) for response in made.responses]
 
 
 def attempts_from_json(row: Any, seconds: list[float]) -> Attempts:
@@ -111,18 +121,55 @@ def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
         "accuracy_pool": none_if_nan(evaluation.accuracy_pool),
         "unverifiable": evaluation.unverifiable,
         "truncated": evaluation.truncated,
-        "groups": {name: [score.right, score.total] for name, score in evaluation.groups.items()},
+        "groups": {name: _score_to_json(score) for name, score in evaluation.groups.items()},
+        **({"interval": evaluation.interval} if evaluation.interval else {}),
+        **({"details": dict(evaluation.details)} if evaluation.details else {}),
     }
+
+
+def _score_to_json(score: GroupScore) -> list[Any]:
+    """[right, total], and a third item with whatever else is known."""
+    row: list[Any] = [score.right, score.total]
+    more = {name: getattr(score, name) for name in _SCORE if getattr(score, name) != getattr(_PLAIN, name)}
+    return [*row, more] if more else row
+
+
+_PLAIN = GroupScore(right=0, total=0)
+_SCORE = ("samples", "interval", "truncated", "unverifiable", "tokens")
+
+
+def _score_from_json(row: list[Any]) -> GroupScore:
+    more = dict(row[2]) if len(row) > 2 else {}
+    if "interval" in more:
+        more["interval"] = tuple(more["interval"])
+    return GroupScore(right=row[0], total=row[1], **more)
 
 
 def evaluation_from_json(row: Any) -> Evaluation:
     nan = float("nan")
     return Evaluation(
-        groups={name: GroupScore(right=right, total=total) for name, (right, total) in row["groups"].items()},
+        groups={name: _score_from_json(score) for name, score in row["groups"].items()},
         accuracy_balanced=nan if row["accuracy_balanced"] is None else row["accuracy_balanced"],
         accuracy_pool=nan if row["accuracy_pool"] is None else row["accuracy_pool"],
         unverifiable=row["unverifiable"],
         truncated=row["truncated"],
+        interval=tuple(row["interval"]) if "interval" in row else None,
+        details=row.get("details", {}),
+    )
+
+
+def generation_to_json(problem: Problem, generation: Generation) -> dict[str, Any]:
+    return {
+        "problem_id": problem.id,
+        "prompt_ids": generation.prompt_ids,
+        "responses": [response_to_json(response) for response in generation.responses],
+    }
+
+
+def generation_from_json(row: Any, seconds: list[float]) -> Generation:
+    return Generation(
+        prompt_ids=tuple(row["prompt_ids"]),
+        responses=tuple(_response_from_json(r, s) for r, s in zip(row["responses"], seconds, strict=True)),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from saidpo_core.records import (
     Attempts,
@@ -52,6 +52,8 @@ class Trial:
     """Problems to try it on, if it is not made for any; answers and ``extra`` as it needs them."""
     cases: Sequence[tuple[Problem, str, Outcome]] = ()
     """Verifiers only: (problem, response, the verdict that is due), at least one right and one wrong."""
+    policy: Path | None = None
+    """Generators and trainers only: a small policy to try it on, if it cannot load the one that ships with saidpo."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,14 +177,16 @@ class TrainingJob:
     initial_policy: Path
     """M_0, for ``reference=initial``."""
     out: Path
-    """An empty folder for M_t: a Hugging Face folder with tokenizer, safetensors."""
+    """An empty folder for M_t: a Hugging Face folder with tokenizer, safetensors. What a trainer puts beside it, under
+    its name and a suffix, is there again when a killed round goes on; it removes it in the end."""
     pairs: Sequence[Pair]
     attempts: Sequence[Attempts]
-    """All that was explored this round, for trainers that do not learn from pairs."""
+    """All that was explored this round, for trainers that do not learn from pairs: K responses to a problem, or fewer
+    where ``early_stop`` left it."""
     problems: Mapping[str, Problem]
     """The problems of ``attempts``, by id."""
     samples: int
-    """K, responses a problem."""
+    """K, responses a problem at most."""
     verifier: Verifier
     """Judges responses to ``problems``, for trainers that generate new ones."""
     round: int
@@ -221,6 +225,19 @@ class Generator(Protocol):
         ...
 
 
+@runtime_checkable
+class ChecksPrompts(Generator, Protocol):
+    """A generator may have this method, too: what will go wrong with the prompts is said before the first round."""
+
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        """Warnings, each with what to do about it, about how ``requests`` will be put to ``policy``: a sample of the
+        run's problems, the longest questions among them. Does not load the weights.
+
+        Raises ``UsageError`` for what would make the run fail: no room for an answer, no end token.
+        """
+        ...
+
+
 class Verifier(Protocol):
     """Judges responses against gold answers (``--verifier``)."""
 
@@ -248,5 +265,26 @@ class Evaluator(Protocol):
         verifier: Verifier,
         progress: Progress,
     ) -> Evaluation:
-        """``pool_shares`` is the share of each group in the pool (sums to 1; a group may be missing)."""
+        """``pool_shares`` is the share of each group in the pool (sums to 1; a group may be missing).
+
+        The core keeps every response, and gives it again when a killed evaluation goes on: the same calls get the same
+        answers.
+        """
+        ...
+
+
+@runtime_checkable
+class BringsProblems(Evaluator, Protocol):
+    """An evaluator may have these methods, too: it then measures with problems of its own."""
+
+    def problems(self, held_out: Sequence[Problem]) -> Sequence[Problem]:
+        """The problems to measure with, instead of the pool's ``held_out`` ones; at least one, ids unique.
+
+        Called once a run; what it returns is kept, and is what ``evaluate`` is handed as ``held_out`` each round.
+        Raises ``UsageError`` that says what is missing and where to put it.
+        """
+        ...
+
+    def engine_options(self) -> Mapping[str, Any]:
+        """Options of the generator that are to be others while it measures, such as ``{"temperature": 0.6}``."""
         ...

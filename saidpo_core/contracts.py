@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
@@ -98,19 +98,31 @@ def checked_problems(sets: Any, offer: Offer) -> Iterator[Problem]:
     seen: set[str] = set()
     held_out: dict[str, str] = {}
     for problem in sets.held_out:
-        _check_problem(problem, seen, offer)
+        _check_one(problem, seen, must)
         held_out[problem.question] = problem.id
     for problem in sets.problems:
-        _check_problem(problem, seen, offer)
+        _check_one(problem, seen, must)
         copy = held_out.get(problem.question)
         must(copy is None, f"the held-out problem {copy} is in the pool too")
         yield problem
 
 
-def _check_problem(problem: Any, seen: set[str], offer: Offer) -> None:
-    def must(condition: bool, promise: str) -> None:
-        require(condition, offer, "load", promise)
+def check_own_problems(problems: Any, offer: Offer) -> None:
+    """The problems that an evaluator brings; there is at least one."""
 
+    def must(condition: bool, promise: str) -> None:
+        require(condition, offer, "problems", promise)
+
+    good = isinstance(problems, Sequence) and not isinstance(problems, str)
+    must(good, f"expected a list of Problems, got {type(problems).__name__}")
+    must(len(problems) > 0, "there are none")
+    seen: set[str] = set()
+    for problem in problems:
+        _check_one(problem, seen, must)
+
+
+def _check_one(problem: Any, seen: set[str], must: Callable[[bool, str], None]) -> None:
+    """It is a problem with texts that can be written down, and an id that was not ``seen`` before."""
     must(isinstance(problem, Problem), f"expected Problem objects, got {type(problem).__name__}")
     must(isinstance(problem.id, str), f"the id {problem.id!r} is not a text")
     must(problem.id not in seen, f"the id {problem.id!r} occurs twice")
@@ -294,8 +306,30 @@ def check_evaluation(evaluation: Any, held_out: Sequence[Problem], offer: Offer)
     for name, score in evaluation.groups.items():
         must(isinstance(score, GroupScore), f"group {name}: expected a GroupScore")
         must(is_count(score.right) and is_count(score.total), f"group {name}: right and total must be whole numbers")
+        must(is_count(score.samples) and score.samples > 0, f"group {name}: samples must be a whole number, at least 1")
         must(score.right <= score.total, f"group {name}: {score.right} right of {score.total}")
-        must(score.total == totals[name], f"group {name}: expected {totals[name]} problems, got {score.total}")
+        due = totals[name] * score.samples
+        must(
+            score.total == due, f"group {name}: expected {due} responses to {totals[name]} problems, got {score.total}"
+        )
+        for key in ("truncated", "unverifiable", "tokens"):
+            value = getattr(score, key)
+            must(is_count(value), f"group {name}: {key} must be a whole number, got {value!r:.40}")
+        must(_is_interval(score.interval), f"group {name}: interval must be (low, high) in [0, 1], or None")
+    must(_is_interval(evaluation.interval), "interval must be (low, high) in [0, 1], or None")
+    must(isinstance(evaluation.details, Mapping) and is_json(evaluation.details), "details must be what JSON can hold")
+
+
+def _is_interval(value: Any) -> bool:
+    if value is None:
+        return True
+    good = isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, float) for end in value)
+    return good and 0 <= value[0] <= value[1] <= 1
+
+
+def check_warnings(warnings: Any, offer: Offer) -> None:
+    good = isinstance(warnings, list) and all(map(is_text, warnings))
+    require(good, offer, "preflight", f"expected a list of texts, got {warnings!r:.80}")
 
 
 def _require_length(value: Any, n: int, offer: Offer, method: str, what: str) -> None:

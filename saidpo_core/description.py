@@ -11,8 +11,9 @@ import click
 
 from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.kind_options import all_specs
 from saidpo_core.listing import row_of
-from saidpo_core.options import OptionSpec, plain, shown, specs_of
+from saidpo_core.options import OptionSpec, plain, shown
 from saidpo_core.registry import Offer, Registry
 
 
@@ -55,7 +56,7 @@ def print_offer(offer: Offer) -> None:
 
 
 def _specs(offer: Offer) -> list[OptionSpec]:
-    return specs_of(offer.component.options)
+    return all_specs(offer.kind, offer.component.options)
 
 
 def _option(spec: OptionSpec) -> dict[str, Any]:

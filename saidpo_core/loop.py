@@ -13,12 +13,14 @@ from typing import Any
 
 from saidpo_core import codecs
 from saidpo_core.components import Progress, TrainingJob
-from saidpo_core.contracts import blame, check_evaluation, check_training, require, unchanged
+from saidpo_core.contracts import blame, check_training, require
 from saidpo_core.errors import SaidpoError
+from saidpo_core.measuring import measure, problems_to_measure, seen_in_training
 from saidpo_core.parts import Parts
+from saidpo_core.preflight import cut_off, preflight
 from saidpo_core.prepare import Knowledge, find_knowledge, load_pool
-from saidpo_core.problem_file import outline_of
-from saidpo_core.records import Attempts, Evaluation, Pair, RoundEvidence, TrainingReport
+from saidpo_core.problem_file import Joined, outline_of
+from saidpo_core.records import Attempts, Evaluation, Pair, Problem, RoundEvidence, TrainingReport
 from saidpo_core.rollouts import Rollouts, read_attempts
 from saidpo_core.run_dir import RunDir
 from saidpo_core.run_record import fingerprint
@@ -47,9 +49,11 @@ class Loop:
         self.parts = parts
         self.run_dir = run_dir
         self.first_policy = first_policy
+        self.waves = parts.rollouts.waves(options.samples)
         self.summary = summary
         self.token_limit = 0
         self.knowledge: Knowledge
+        self.measured: tuple[Problem, ...]
         self.history: list[RoundEvidence] = []
 
     def train(self) -> Path:
@@ -57,17 +61,23 @@ class Loop:
         # Once per pool: tag problems with knowledge points, embed the tags, cluster them.
         sets = load_pool(self.run_dir, self.parts, self.options.seed)
         outline = outline_of(sets.problems)
-        self.parts.verifier.prepare(outline.domains | {problem.domain for problem in sets.held_out})
+        self.measured = problems_to_measure(self.run_dir, self.parts, sets.held_out)
+        self.parts.verifier.prepare(outline.domains | {problem.domain for problem in self.measured})
+        seen = seen_in_training(sets.problems, self.measured)
+        every = Joined(sets.problems, self.measured)
+        self.summary.warn(preflight(self.run_dir, self.parts, self.first_policy, every, seen))
         self.knowledge = find_knowledge(self.run_dir, self.parts, sets, outline, self.options.seed)
         policy = self.first_policy
         self.summary.begin(self.knowledge, self.evaluate(0, policy))
         for t in range(1, self.options.rounds + 1):
             # 1-2. Probe 1% of the pool, K responses each, every one verified: the policy's own view of difficulty.
             probe = self.probe(t, policy)
+            self.summary.warn(cut_off(probe) if t == 1 else [])
             self.token_limit = self.token_limit or token_limit(probe, len(sets.problems), self.options)
             # 3-5. Weigh clusters by where the policy errs; draw without replacement.
             draw = self.weigh(t, probe)
-            # 6. Explore what was drawn. Problems probed this round reuse their responses.
+            # 6. Explore what was drawn; with early_stop no further than a pair (ours). Problems probed this round reuse
+            # their responses.
             explored = [*probe, *self.explore(t, policy, draw, probe)]
             # 7. One right/wrong pair a problem that is neither too easy nor too hard; the hardest stay.
             pairs = self.pair(t, explored)
@@ -85,12 +95,13 @@ class Loop:
         problems = [self.knowledge.problems[row] for row in probe_rows(len(self.knowledge.problems), self.options, t)]
 
         def make(folder: Path, progress: Progress) -> None:
-            # round_tokens does not cut the probe short: the weights rest on it.
+            # Neither round_tokens nor early_stop cuts the probe short: the weights rest on it.
             Rollouts(self.parts, self.options, self.run_dir.clock, policy, t).explore(problems, folder, progress)
 
-        return self.run_dir.keep(
-            t, "01-probe", make, read_attempts, unit="problems", goes_on=True, describe=_describe_attempts
-        )
+        def describe(probe: Sequence[Attempts]) -> dict[str, Any]:
+            return {**_describe_attempts(probe), **({"warnings": cut_off(probe)} if t == 1 else {})}
+
+        return self.run_dir.keep(t, "01-probe", make, read_attempts, unit="problems", goes_on=True, describe=describe)
 
     def weigh(self, t: int, probe: Sequence[Attempts]) -> Draw:
         probed = {item.problem_id for item in probe}
@@ -124,7 +135,7 @@ class Loop:
         )
 
         def make(folder: Path, progress: Progress) -> None:
-            rollouts = Rollouts(self.parts, self.options, self.run_dir.clock, policy, t)
+            rollouts = Rollouts(self.parts, self.options, self.run_dir.clock, policy, t, self.waves)
             limit = self.token_limit and max(1, self.token_limit - sum(item.tokens for item in probe))
             attempts = rollouts.explore(drawn, folder, progress, limit=limit)
             if not any(item.usable for item in (*probe, *attempts)):
@@ -159,6 +170,7 @@ class Loop:
         problems = {item.problem_id: self.knowledge.problems[rows[item.problem_id]] for item in explored}
 
         def make(folder: Path, progress: Progress) -> None:
+            # What else is there a trainer left beside its model, to go on from after a kill.
             shutil.rmtree(folder / "model", ignore_errors=True)
             (folder / "model").mkdir()
             job = TrainingJob(
@@ -186,28 +198,11 @@ class Loop:
         def read(folder: Path) -> tuple[Path, TrainingReport]:
             return folder / "model", codecs.report_from_json(codecs.read_json(folder / "report.json"))
 
-        return self.run_dir.keep(t, "05-train", make, read, unit="steps", describe=_describe_training)
+        return self.run_dir.keep(t, "05-train", make, read, unit="steps", goes_on=True, describe=_describe_training)
 
     def evaluate(self, t: int, policy: Path) -> Evaluation:
-        offer = self.parts.offer("evaluator")
-
-        def make(folder: Path, progress: Progress) -> None:
-            held_out, shares = self.knowledge.sets.held_out, MappingProxyType(self.knowledge.group_shares)
-            with (
-                self.run_dir.clock("evaluate"),
-                self.parts.load(policy) as engine,
-                blame(offer, "evaluate"),
-                unchanged(offer, "evaluate", held_out),
-            ):
-                evaluation = self.parts.evaluator.evaluate(held_out, shares, engine, self.parts.verifier, progress)
-            check_evaluation(evaluation, held_out, offer)
-            codecs.write_json(folder / "evaluation.json", codecs.evaluation_to_json(evaluation))
-
-        def read(folder: Path) -> Evaluation:
-            return codecs.evaluation_from_json(codecs.read_json(folder / "evaluation.json"))
-
-        name = "06-evaluate" if t else "05-evaluate"
-        return self.run_dir.keep(t, name, make, read, unit="problems", describe=_describe_evaluation)
+        shares = MappingProxyType(self.knowledge.group_shares)
+        return measure(self.run_dir, self.parts, t, policy, self.measured, shares)
 
 
 def nothing_to_learn(explored: Sequence[Attempts], options: RunOptions) -> str:
@@ -234,11 +229,3 @@ def _describe_attempts(attempts: Sequence[Attempts]) -> dict[str, Any]:
 
 def _describe_training(made: tuple[Path, TrainingReport]) -> dict[str, Any]:
     return {"steps": made[1].steps, **codecs.report_to_json(made[1])["metrics"]}
-
-
-def _describe_evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "accuracy_balanced": codecs.none_if_nan(evaluation.accuracy_balanced),
-        "accuracy_pool": codecs.none_if_nan(evaluation.accuracy_pool),
-        "held_out": sum(score.total for score in evaluation.groups.values()),
-    }

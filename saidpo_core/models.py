@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from saidpo_core.errors import UsageError
@@ -13,10 +14,12 @@ _PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenize
 
 
 def locate_model(model: str, policy: Policy | None, known: list[str]) -> Path:
-    """The folder of a named policy, of a path, or of a hub model (fetched if need be)."""
+    """The folder of a named policy, of a path, of a finished run's last one, or of a hub model (fetched if need be)."""
     if policy is not None:
         return policy.folder
     folder = Path(model).expanduser()
+    if is_run(folder):
+        return _last_policy(folder).resolve()
     if folder.is_dir():
         return folder.resolve()
     if folder.exists():
@@ -24,6 +27,25 @@ def locate_model(model: str, policy: Policy | None, known: list[str]) -> Path:
     if model.count("/") != 1 or model.startswith((".", "/", "~")):
         raise UsageError(f"--model={model}: no such folder, and not a name like owner/model.{nearest(model, known)}")
     return _fetch(model)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether this is the folder of a run rather than of a model."""
+    return (folder / "run.toml").is_file() and not (folder / "config.json").is_file()
+
+
+def _last_policy(run: Path) -> Path:
+    made = sorted(run.glob("round-*/05-train/model"), key=lambda path: int(path.parts[-3].removeprefix("round-")))
+    try:
+        finished = json.loads((run / "summary.json").read_text(encoding="utf-8"))["finished"]
+    except (OSError, ValueError, KeyError):
+        finished = False
+    if not made:
+        raise UsageError(f"--model={run}: this run has made no policy yet; go on with it first")
+    if not finished:
+        listed = ", ".join(map(str, made))
+        raise UsageError(f"--model={run}: this run is not finished; name one of its policies: {listed}")
+    return made[-1]
 
 
 def _fetch(model: str) -> Path:

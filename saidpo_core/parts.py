@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from saidpo_core.components import (
+    ChecksPrompts,
     Clusterer,
     Difficulty,
     Embedder,
@@ -22,11 +25,15 @@ from saidpo_core.components import (
     Trainer,
     Verifier,
 )
-from saidpo_core.contracts import blame, check_generations, check_verdicts, require, unchanged
-from saidpo_core.options import build_options
-from saidpo_core.records import Generation, Problem, Request, Verdict
+from saidpo_core.contracts import blame, check_generations, check_verdicts, check_warnings, require, unchanged
+from saidpo_core.errors import UsageError
+from saidpo_core.kind_options import RolloutOptions
+from saidpo_core.options import build_options, specs_of
+from saidpo_core.records import Generation, Problem, Prompt, Request, Verdict
 from saidpo_core.registry import Offer, Registry
 from saidpo_core.settings import Settings
+
+NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
 
 class Parts:
@@ -52,9 +59,39 @@ class Parts:
     def options(self, kind: str) -> Any:
         return self._settings.parts[kind].options
 
-    def load(self, policy: Path) -> AbstractContextManager[Engine]:
-        """The policy, ready to be asked; what it answers is checked whoever asks."""
-        return loaded(self.offer("generator"), self.generator, policy)
+    @property
+    def rollouts(self) -> RolloutOptions:
+        """When to stop asking a drawn problem."""
+        options: RolloutOptions = self._settings.parts["generator"].core
+        return options
+
+    def load(self, policy: Path, changes: Mapping[str, Any] = NO_CHANGES) -> AbstractContextManager[Engine]:
+        """The policy, ready to be asked; what it answers is checked whoever asks. ``changes`` to the generator's
+        options hold for this engine alone."""
+        generator = self._changed(changes) if changes else self.generator
+        return loaded(self.offer("generator"), generator, policy, self._settings.prompt)
+
+    def preflight(self, policy: Path, problems: Sequence[Problem]) -> list[str]:
+        """What the generator warns of before it asks ``policy`` anything; nothing, if it cannot tell."""
+        if not isinstance(self.generator, ChecksPrompts):
+            return []
+        offer = self.offer("generator")
+        requests = tuple(Request(problem=p, seeds=(0,), prompt=self._settings.prompt) for p in problems)
+        with blame(offer, "preflight"), unchanged(offer, "preflight", problems):
+            warnings = self.generator.preflight(policy, requests)
+        check_warnings(warnings, offer)
+        return warnings
+
+    def _changed(self, changes: Mapping[str, Any]) -> Generator:
+        """The generator with other options."""
+        offer, options = self.offer("generator"), self.options("generator")
+        known = {spec.name for spec in specs_of(type(options))}
+        for name in changes:
+            if name not in known:
+                raise UsageError(f"{self.offer('evaluator')} asks for another {name}, and {offer} has no such option")
+        with blame(offer, "build"):
+            built: Generator = offer.component.build(replace(options, **changes))
+        return built
 
     def _build(self, kind: str) -> Any:
         chosen = self._settings.parts[kind]
@@ -64,7 +101,7 @@ class Parts:
 
 
 @contextmanager
-def loaded(offer: Offer, generator: Generator, policy: Path) -> Iterator[Engine]:
+def loaded(offer: Offer, generator: Generator, policy: Path, prompt: Prompt) -> Iterator[Engine]:
     """A policy in a generator that ``offer`` made, which is to blame for what it does."""
     with ExitStack() as stack:
         with blame(offer, "load"):
@@ -72,19 +109,22 @@ def loaded(offer: Offer, generator: Generator, policy: Path) -> Iterator[Engine]
             good = isinstance(context, AbstractContextManager)
             require(good, offer, "load", f"expected a context manager, got {type(context).__name__}")
             engine = stack.enter_context(context)
-        yield CheckedEngine(engine, offer)
+        yield CheckedEngine(engine, offer, prompt)
         with blame(offer, "load"):
             stack.close()
 
 
 class CheckedEngine:
-    """An engine whose generator is to blame for what it does; itself an ``Engine``."""
+    """Asks as the run asks (``--prompt``), and blames the generator for what it does; itself an ``Engine``."""
 
-    def __init__(self, engine: Engine, offer: Offer) -> None:
+    def __init__(self, engine: Engine, offer: Offer, prompt: Prompt) -> None:
         self._engine = engine
         self._offer = offer
+        self._prompt = prompt
 
     def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
+        # A prompt of its own is respected; who asks without one need not know the run's.
+        requests = tuple(replace(r, prompt=self._prompt) if r.prompt == Prompt() else r for r in requests)
         problems = [request.problem for request in requests]
         with blame(self._offer, "generate"), unchanged(self._offer, "generate", problems):
             generations = self._engine.generate(requests, greedy=greedy)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -52,6 +53,33 @@ class ProblemFile(Sequence[Problem]):
 
     def __reduce__(self) -> Any:
         return ProblemFile, (self.path,)
+
+
+class Joined(Sequence[Problem]):
+    """Sequences of problems as one, without a copy."""
+
+    def __init__(self, *parts: Sequence[Problem]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    @overload
+    def __getitem__(self, row: int) -> Problem: ...
+    @overload
+    def __getitem__(self, row: slice) -> tuple[Problem, ...]: ...
+    def __getitem__(self, row: int | slice) -> Problem | tuple[Problem, ...]:
+        if isinstance(row, slice):
+            return tuple(self[i] for i in range(*row.indices(len(self))))
+        i = range(len(self))[row]
+        for part in self._parts:
+            if i < len(part):
+                return part[i]
+            i -= len(part)
+        raise IndexError(row)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return chain.from_iterable(self._parts)
 
 
 def _line_starts(data: mmap.mmap) -> NDArray[np.int64]:

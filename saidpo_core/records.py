@@ -6,7 +6,7 @@ All are frozen. Symbols as in the paper: K responses a problem, r of them right,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,11 +49,29 @@ class ProblemSets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """How a question is put to the policy (``--prompt``); the same wherever the policy is asked."""
+
+    text: str = "{question}"
+    """What the policy reads, or what the user says in a chat; ``{question}`` stands for the problem's question."""
+    system: str = ""
+    """The system message of a chat; empty: none, so whatever the chat template says by itself."""
+    chat: Literal["auto", "yes", "no"] = "auto"
+    """Whether ``text`` goes through the tokenizer's chat template; ``auto``: if there is one, and else ``text`` and a
+    newline are what the policy reads."""
+
+    def fill(self, question: str) -> str:
+        return self.text.replace("{question}", question)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Ask the policy for ``len(seeds)`` responses to ``problem``; response k is a function of seed k alone."""
 
     problem: Problem
     seeds: tuple[int, ...]
+    prompt: Prompt = Prompt()
+    """How to put the question. Who asks leaves it alone: the core puts the run's here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +121,12 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempts:
-    """The K responses of one policy to one problem, and their verdicts (same length, same order)."""
+    """The responses of one policy to one problem, and their verdicts (same length, same order).
+
+    K of them, fewer where ``early_stop`` ended the asking at a right and a wrong one. The likelihood of p, and what
+    rests on it (``expected_pass_rate``), does not depend on why it ended; the plain share ``pass_rate`` does: a problem
+    that was left at its first wrong response looks harder than it is.
+    """
 
     problem_id: str
     prompt_ids: tuple[int, ...]
@@ -127,6 +150,16 @@ class Attempts:
     def pass_rate(self) -> float:
         """p = right / counted, in [0, 1]; NaN if nothing could be counted."""
         return len(self.right) / self.counted if self.counted else float("nan")
+
+    @property
+    def expected_pass_rate(self) -> float:
+        """(right + 1) / (counted + 2), in (0, 1): what to expect of p, any p being as likely beforehand (Laplace's
+        rule). It takes the count into account: 1 right of 2 says less than 4 of 8, and 1 of 4 less than 2 of 8."""
+        return (len(self.right) + 1) / (self.counted + 2)
+
+    def first(self, count: int) -> Attempts:
+        """The first ``count`` responses. What was asked for whatever came of it has a pass rate without bias."""
+        return replace(self, responses=self.responses[:count], verdicts=self.verdicts[:count])
 
     @property
     def usable(self) -> bool:
@@ -159,7 +192,13 @@ class Pair:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RoundEvidence:
-    """Outcomes of one round's policy, one row a problem that was tried. Arrays of shape [m]."""
+    """Outcomes of one round's policy, one row a problem that was tried. Arrays of shape [m].
+
+    Probed problems have all K responses. With ``early_stop`` a drawn one was left once it had a right and a wrong
+    response. ``0 < right < counted`` still tells without bias whether it gives a pair, and likelihoods of p hold as
+    they are; but ``right / counted`` is drawn towards 1/2, and sums of counts favour the problems that took long: take
+    rates from probes.
+    """
 
     round: int
     rows: IntArray
@@ -167,7 +206,7 @@ class RoundEvidence:
     right: IntArray
     """r: right responses."""
     counted: IntArray
-    """Responses judged right or wrong, at least 1 (a problem without any is left out)."""
+    """n: responses judged right or wrong, at least 1 (a problem without any is left out) and at most K."""
     probed: BoolArray
     """True: drawn uniformly as a probe. False: drawn by the sampler's weights."""
 
@@ -184,21 +223,34 @@ class Evidence:
     n_clusters: int
     rounds: tuple[RoundEvidence, ...]
     samples: int
-    """K, responses a problem."""
+    """K, responses a problem at most."""
     embeddings: NDArray[np.float32] | None = None
     """[N, d], or None if the embedder and the clusterer kept none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupScore:
-    """Right answers of ``total`` held-out problems of one group."""
+    """Right ones among the ``total`` responses to the held-out problems of one group."""
 
     right: int
     total: int
+    samples: int = 1
+    """Responses to each problem, so ``total`` is as many times the number of problems. With more than one, the accuracy
+    is avg@n: the mean over problems of the share of right responses."""
+    interval: tuple[float, float] | None = None
+    """95% interval of the accuracy, if the evaluator gives one (``saidpo_core.intervals.accuracy_interval``)."""
+    truncated: int = 0
+    unverifiable: int = 0
+    tokens: int = 0
+    """Generated tokens; these three are counts over the ``total`` responses, 0 from an evaluator that does not say."""
 
     @property
     def accuracy(self) -> float:
         return self.right / self.total if self.total else float("nan")
+
+    @property
+    def problems(self) -> int:
+        return self.total // self.samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +264,10 @@ class Evaluation:
     """Mean over groups weighted by their share in the pool."""
     unverifiable: int = 0
     truncated: int = 0
+    interval: tuple[float, float] | None = None
+    """95% interval of ``accuracy_balanced``, if the evaluator gives one."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """How it was measured, for who wants to compare or to repeat it; values that JSON can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from saidpo_core.discovery import Owner, installed, left_out, owned
 from saidpo_core.errors import MissingExtra, UsageError, first_line
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.importing import Guard, Misbehaved, allowed_seconds, call, forget, overdue, stuck_distributions
+from saidpo_core.kind_options import taken_names
 from saidpo_core.options import nearest, options_problem
 from saidpo_core.records import Policy
 
@@ -271,6 +272,8 @@ def _component_problem(item: Any, kind: str) -> str:
     problem = options_problem(item.options)
     if problem:
         return f"the options of {item.name!r} {problem}"
+    if taken := taken_names(kind, item.options):
+        return f"the options of {item.name!r} must not have {taken[0]!r}: every {kind} has an option of that name"
     if not callable(item.build):
         return f"the build of {item.name!r} must be a class or a function, got {item.build!r:.80}"
     if not (isinstance(item.domains, tuple) and all(isinstance(domain, str) for domain in item.domains)):

@@ -1,12 +1,16 @@
-"""Sampling and judging responses: in chunks that are saved one by one, so a killed stage goes on where it was."""
+"""Sampling and judging responses: in chunks that are saved one by one, so a killed stage goes on where it was.
+
+A drawn problem may be asked in waves (``early_stop``): two responses, then as many again, until there is a right and a
+wrong one. Two chunks take turns, so that a wave of one is judged while one of the other is generated.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from saidpo_core.codecs import attempts_from_json, attempts_to_json, read_lines, seconds_to_json
@@ -18,14 +22,15 @@ from saidpo_core.seeds import keyed_seed
 from saidpo_core.settings import RunOptions
 
 CHUNK = 64
-"""Problems generated, judged and saved together: what a kill can cost."""
+"""Problems generated, judged and saved together: what a kill can cost. Twice as many where waves ask for fewer
+responses at a time, so that batches stay large."""
 
 
 @dataclass
 class Rollouts:
-    """Asks one policy for K responses to problems, in a fixed order, and judges them.
+    """Asks one policy for responses to problems, in a fixed order, and judges them.
 
-    One chunk is judged and saved while the next one is generated, never more: that bounds what waits in memory.
+    One chunk is judged while the other one is generated, never more: that bounds what waits in memory.
     """
 
     parts: Parts
@@ -33,6 +38,9 @@ class Rollouts:
     clock: Clock
     policy: Path
     round: int
+    waves: tuple[int, ...] = ()
+    """Responses that a problem is asked for at a time, the later ones only if it has no right and wrong one yet; empty:
+    all K at once. Response k has seed k whichever wave it comes in."""
 
     def explore(
         self, problems: Sequence[Problem], folder: Path, progress: Progress, *, limit: int = 0
@@ -42,68 +50,100 @@ class Rollouts:
         With a ``limit`` of tokens no further chunk begins once it is reached, and chunks shrink towards it, so that it
         is overshot by about one problem's tokens at most.
         """
-        done: list[Attempts] = []
-        tokens = start = 0
+        chunks: list[_Chunk] = []
+
+        def settle(chunk: _Chunk | None) -> None:
+            if chunk is not None and chunk.judging is not None:
+                with self.clock("verify"):  # what of it generation did not hide
+                    chunk.judging.result()
+                chunk.judging = None
+                if chunk.attempts is not None:
+                    progress(sum(len(item.problems) for item in chunks if item.attempts is not None), len(problems))
+
         with ExitStack() as stack:
             judge = stack.enter_context(ThreadPoolExecutor(1, "saidpo-verify"))
             engine: Engine | None = None
-            waiting: tuple[Path, Future[None]] | None = None
-
-            def settle() -> None:
-                if waiting is not None:
-                    path, judged = waiting
-                    with self.clock("verify"):  # what of it generation did not hide
-                        judged.result()
-                    done.extend(read_chunk(path))
-                    progress(len(done), len(problems))
-
-            while start < len(problems):
-                size = _next_size(start, tokens, limit)
-                if size == 0:
-                    break
-                path = folder / f"attempts-{start:07}.jsonl"
-                if path.exists():
-                    chunk = read_chunk(path)
-                    done += chunk
-                    tokens += sum(attempts.tokens for attempts in chunk)
-                    start += len(chunk)
-                    continue
+            other: _Chunk | None = None
+            for chunk in self._turns(chunks, problems, folder, limit, settle):
                 if engine is None:
                     with self.clock("generate"):
                         engine = stack.enter_context(self.parts.load(self.policy))
-                batch = problems[start : start + size]
-                generations = self._generate(engine, batch)
-                settle()
-                waiting = path, judge.submit(self._judge_and_save, batch, generations, path)
-                tokens += sum(len(response.token_ids) for item in generations for response in item.responses)
-                start += len(batch)
-            settle()
-        return done
+                with self.clock("generate"):
+                    chunk.take(engine.generate(self._requests(chunk)))
+                settle(other)
+                chunk.judging = judge.submit(self._judge_and_save, chunk)
+                other = chunk
+        return [attempts for chunk in chunks for attempts in chunk.attempts or ()]
 
-    def _generate(self, engine: Engine, problems: Sequence[Problem]) -> list[Generation]:
-        requests = tuple(Request(problem=problem, seeds=self._seeds(problem)) for problem in problems)
-        with self.clock("generate"):
-            return engine.generate(requests)
+    def _turns(
+        self,
+        chunks: list[_Chunk],
+        problems: Sequence[Problem],
+        folder: Path,
+        limit: int,
+        settle: Callable[[_Chunk | None], None],
+    ) -> Iterator[_Chunk]:
+        """The chunk that is to be asked next, until all are done; two take turns. ``chunks`` grows by what begins."""
+        under_way: list[_Chunk] = []
+        while True:
+            start = sum(len(chunk.problems) for chunk in chunks)
+            size = self._next_size(chunks, limit) if len(under_way) < 2 and start < len(problems) else 0
+            if size:
+                chunk = _Chunk(problems[start : start + size], folder / f"attempts-{start:07}.jsonl", self._all_waves)
+                chunks.append(chunk)
+                if chunk.path.exists():
+                    chunk.read()
+            elif under_way:
+                chunk = under_way.pop(0)
+                settle(chunk)
+            else:
+                return
+            if chunk.attempts is None:
+                yield chunk
+                under_way.append(chunk)
 
-    def _judge_and_save(self, problems: Sequence[Problem], generations: Sequence[Generation], path: Path) -> None:
-        write_attempts(path, self._judge(problems, generations))
+    @property
+    def _all_waves(self) -> tuple[int, ...]:
+        return self.waves or (self.options.samples,)
 
-    def _seeds(self, problem: Problem) -> tuple[int, ...]:
+    def _next_size(self, chunks: Sequence[_Chunk], limit: int) -> int:
+        """How many problems the next chunk may hold; 0: none, or none before those under way are done.
+
+        What a chunk takes that is asked in waves shows late, and a killed run that goes on would know it: so the size
+        does not depend on the last chunk, unless it has to be done first because the limit is near.
+        """
+        most = CHUNK if len(self._all_waves) == 1 else 2 * CHUNK
+        if not limit:
+            return most
+        if most > CHUNK and len(chunks) > 1 and _room(chunks[:-1], limit) - len(chunks[-1].problems) >= most:
+            return most
+        return min(most, _room(chunks, limit))
+
+    def _requests(self, chunk: _Chunk) -> tuple[Request, ...]:
+        """One for each problem of the chunk that is to be asked further."""
         run = self.options
-        return tuple(keyed_seed(run.seed, self.round, "response", problem.id, k) for k in range(run.samples))
-
-    def _judge(self, problems: Sequence[Problem], generations: Sequence[Generation]) -> list[Attempts]:
-        cases = [(p, response.text) for p, g in zip(problems, generations, strict=True) for response in g.responses]
-        verdicts = iter(self.parts.verifier.verify(cases))
-        return [
-            Attempts(
-                problem_id=problem.id,
-                prompt_ids=generation.prompt_ids,
-                responses=generation.responses,
-                verdicts=tuple(self._final(response, next(verdicts)) for response in generation.responses),
+        numbers = range(sum(chunk.waves[: chunk.wave]), sum(chunk.waves[: chunk.wave + 1]))
+        return tuple(
+            Request(
+                problem=problem,
+                seeds=tuple(keyed_seed(run.seed, self.round, "response", problem.id, k) for k in numbers),
             )
-            for problem, generation in zip(problems, generations, strict=True)
-        ]
+            for problem in (chunk.problems[row] for row in chunk.open_rows)
+        )
+
+    def _judge_and_save(self, chunk: _Chunk) -> None:
+        """Judge the chunk's last wave; save the chunk if no other is to come."""
+        rows = chunk.open_rows
+        latest = [chunk.responses[row][len(chunk.verdicts[row]) :] for row in rows]
+        problems = [chunk.problems[row] for row in rows]
+        cases = [(p, response.text) for p, responses in zip(problems, latest, strict=True) for response in responses]
+        verdicts = iter(self.parts.verifier.verify(cases))
+        for row, responses in zip(rows, latest, strict=True):
+            chunk.verdicts[row] += [self._final(response, next(verdicts)) for response in responses]
+        chunk.close_rows()
+        if not chunk.open_rows:
+            write_attempts(chunk.path, chunk.as_attempts())
+            chunk.read()
 
     def _final(self, response: Response, verdict: Verdict) -> Verdict:
         """A truncated response is not judged by what it happens to say: ``truncated=drop`` or ``reject`` decides."""
@@ -113,15 +153,75 @@ class Rollouts:
         return Verdict(outcome=outcome, extracted=verdict.extracted, reason="truncated")  # type: ignore[arg-type]
 
 
-def _next_size(done: int, tokens: int, limit: int) -> int:
-    """How many problems the next chunk may hold, by the tokens that those done took; 0 at the limit."""
-    if not limit:
-        return CHUNK
-    if tokens >= limit:
+@dataclass
+class _Chunk:
+    """Problems that are asked, judged and saved together; rows are those of ``problems``."""
+
+    problems: Sequence[Problem]
+    path: Path
+    waves: tuple[int, ...]
+    wave: int = 0
+    """Waves that were generated."""
+    prompts: list[tuple[int, ...]] = field(default_factory=list)
+    responses: list[list[Response]] = field(default_factory=list)
+    verdicts: list[list[Verdict]] = field(default_factory=list)
+    open_rows: list[int] = field(default_factory=list)
+    """Problems that are to be asked further."""
+    judging: Future[None] | None = None
+    attempts: list[Attempts] | None = None
+    """Once it is saved."""
+
+    def __post_init__(self) -> None:
+        self.open_rows = list(range(len(self.problems)))
+        self.responses, self.verdicts = [[] for _ in self.problems], [[] for _ in self.problems]
+
+    def take(self, generations: Sequence[Generation]) -> None:
+        """One more wave, of the problems in ``open_rows``."""
+        if not self.wave:
+            self.prompts = [generation.prompt_ids for generation in generations]
+        for row, generation in zip(self.open_rows, generations, strict=True):
+            self.responses[row] += generation.responses
+        self.wave += 1
+
+    def close_rows(self) -> None:
+        """Ask no problem further that has a right and a wrong response, and none after the last wave."""
+        over = self.wave == len(self.waves)
+        self.open_rows = [
+            row
+            for row in self.open_rows
+            if not over and not {"right", "wrong"} <= {verdict.outcome for verdict in self.verdicts[row]}
+        ]
+
+    def as_attempts(self) -> list[Attempts]:
+        return [
+            Attempts(problem_id=problem.id, prompt_ids=prompt, responses=tuple(responses), verdicts=tuple(verdicts))
+            for problem, prompt, responses, verdicts in zip(
+                self.problems, self.prompts, self.responses, self.verdicts, strict=True
+            )
+        ]
+
+    def read(self) -> None:
+        """What is saved of it, instead of what it holds."""
+        self.attempts = read_chunk(self.path)
+        self.problems = self.problems[: len(self.attempts)]
+
+    @property
+    def tokens(self) -> int | None:
+        """Generated tokens; None while there may be more to come."""
+        if self.attempts is not None:
+            return sum(item.tokens for item in self.attempts)
+        if self.wave < len(self.waves):
+            return None
+        return sum(len(response.token_ids) for responses in self.responses for response in responses)
+
+
+def _room(chunks: Sequence[_Chunk], limit: int) -> int:
+    """How many more problems fit in the limit of tokens, by what those of ``chunks`` took; 0 if that is not known."""
+    tokens = [chunk.tokens for chunk in chunks]
+    spent, problems = sum(item or 0 for item in tokens), sum(len(chunk.problems) for chunk in chunks)
+    if None in tokens or spent >= limit:
         return 0
-    if not done:
-        return 8
-    return max(1, min(CHUNK, int((limit - tokens) * done / max(1, tokens))))
+    return max(1, int((limit - spent) * problems / max(1, spent))) if problems else 8
 
 
 def write_attempts(path: Path, attempts: Sequence[Attempts]) -> None:

@@ -112,7 +112,7 @@ class RunDir:
             self._fill(partial, make, event, goes_on)
             os.rename(partial, folder)
         except BaseException:
-            if not goes_on:
+            if not goes_on or not any(path.name != MARK for path in _files(partial)):
                 shutil.rmtree(partial, ignore_errors=True)
             raise
         (folder / MARK).unlink()

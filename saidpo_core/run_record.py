@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import tomllib
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
         listed = "".join(f"\n  {line}" for line in changed)
         message = f"the run in {path} was started with other settings:{listed}\ngive the old ones, or another --run-dir"
         raise UsageError(message)
+    if known.get("prompt") != _prompt(settings):
+        raise UsageError(
+            f"{settings.run.prompt} was changed since the run in {path} was started (what it was stands in {file}, "
+            "about.prompt); choose another --run-dir"
+        )
     if known.get("model") != fingerprint(model):
         raise UsageError(f"{model} was changed since the run in {path} was started; choose another --run-dir")
 
@@ -77,7 +83,17 @@ def about(settings: Settings, model: Path) -> dict[str, Any]:
             continue
     components = {kind: f"{c.offer.qualified} {c.offer.owner.version}" for kind, c in settings.parts.items()}
     machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count() or 0}
-    return {"model": fingerprint(model), "packages": packages, "components": components, "machine": machine}
+    return {
+        "model": fingerprint(model),
+        "prompt": _prompt(settings),
+        "packages": packages,
+        "components": components,
+        "machine": machine,
+    }
+
+
+def _prompt(settings: Settings) -> dict[str, str]:
+    return asdict(settings.prompt)
 
 
 def fingerprint(folder: Path) -> str:

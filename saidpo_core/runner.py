@@ -41,7 +41,7 @@ def start(settings: Settings, registry: Registry, path: Path, observers: Sequenc
             raise NothingToDo(f"nothing to do: the run in {path} is complete; for a new one change --seed or --run-dir")
         run_dir = RunDir(path, hub)
         notes = list(settings.policy.notes) if settings.policy else []
-        summary = Summary(run_dir, settings.as_tree(), notes, started)
+        summary = Summary(run_dir, settings.as_tree(), notes, started, parts.rollouts.waves(settings.run.samples))
         try:
             Loop(settings.run, parts, run_dir, model, summary).train()
         except Exception as error:

@@ -6,7 +6,7 @@ An observer like any other. On a terminal it draws with rich; piped, it prints p
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -117,6 +117,7 @@ class Screen:
             self._say_pool(event)
         elif not self.live or event.stage == "cluster":
             self._say_stage(event)
+        self._say_warnings(event.result.get("warnings", ()))
 
     @hookimpl
     def saidpo_after_round(self, row: Mapping[str, Any]) -> None:
@@ -135,8 +136,13 @@ class Screen:
     def _say_stage(self, event: StageEvent) -> None:
         where = f"round {event.round}" if event.round else "start"
         state = "reused" if event.reused else f"{event.seconds:.1f} s"
-        numbers = ", ".join(f"{key} {_number(value)}" for key, value in event.result.items() if value is not None)
+        result = {key: value for key, value in event.result.items() if value is not None and key != "warnings"}
+        numbers = ", ".join(f"{key} {_number(value)}" for key, value in result.items())
         self.console.print(f"{where} {event.stage}: {state}{'; ' + numbers if numbers else ''}", markup=False)
+
+    def _say_warnings(self, warnings: Sequence[str]) -> None:
+        for warning in warnings:
+            self.console.print(f"[bold yellow]warning:[/bold yellow] {escape(warning)}")
 
     # The end report
 
@@ -149,8 +155,10 @@ class Screen:
             tokens = sum(row["tokens"] for row in rounds)
             gain = f"{100 * first:.1f}% -> {100 * last:.1f}% ({100 * (last - first):+.1f} points)"
             self.console.print(f"[bold]balanced held-out accuracy {gain} for {tokens:,} generated tokens[/bold]")
+        self._say_spared(tree)
         self._say_gains(tree)
         self._say_time(tree["time"])
+        self._say_warnings(tree["warnings"])
         for note in tree["notes"]:
             self.console.print(f"note: {note}", markup=False)
         self._say_places(path, len(rounds) - 1)
@@ -162,6 +170,18 @@ class Screen:
         for row in rounds:
             table.add_row(*_cells(row))
         return table
+
+    def _say_spared(self, tree: Mapping[str, Any]) -> None:
+        rows = [row for row in tree["rounds"] if row.get("responses_per_drawn")]
+        if rows:
+            drawn = [row["explored"] - row["probed"] for row in rows]
+            mean = sum(row["responses_per_drawn"] * n for row, n in zip(rows, drawn, strict=True)) / sum(drawn)
+            spared, made = sum(row["tokens_spared"] for row in rows), sum(row["tokens"] for row in rows)
+            self.console.print(
+                f"early stop: {mean:.1f} responses a drawn problem instead of {tree['settings']['samples']}, "
+                f"about {spared:,} tokens spared ({100 * spared / (spared + made):.0f}%)",
+                markup=False,
+            )
 
     def _say_gains(self, tree: Mapping[str, Any]) -> None:
         rows = gains(tree["groups"])

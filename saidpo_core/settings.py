@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from saidpo_core.errors import PluginError, UsageError, first_line
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.kind_options import core_options
 from saidpo_core.options import build_options, nearest, option, plain, specs_of
-from saidpo_core.records import Policy
+from saidpo_core.prompts import find_prompt
+from saidpo_core.records import Policy, Prompt
 from saidpo_core.registry import Offer, Registry
 
 
@@ -44,6 +46,9 @@ class RunOptions:
         "would take the first policy, by its first probe (ours)",
         low=0,
     )
+    prompt: Literal["auto", "plain", "chat", "qwen-math", "llama-math", "boxed"] | Path = option(
+        "auto", "how a question is put: by the chat template if there is one (auto), a named prompt, or a file's text"
+    )
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Chosen:
 
     offer: Offer
     options: Any
+    core: Any
+    """The options of its kind that the core heeds (``saidpo_core.kind_options``)."""
 
 
 @dataclass(frozen=True)
@@ -63,45 +70,57 @@ class Settings:
     """Kind -> what was chosen for it; all kinds, in the order of ``KINDS``."""
     policy: Policy | None
     """The named policy, if ``model`` is one."""
+    prompt: Prompt
+    """What ``--prompt`` names, its file read."""
 
     def as_tree(self) -> dict[str, Any]:
         """As a TOML file would say it; equal trees make equal runs."""
         tree: dict[str, Any] = plain(self.run)
         for kind, chosen in self.parts.items():
             offer = chosen.offer
-            tree[kind] = {"name": offer.name, **plain(chosen.options)}
+            tree[kind] = {"name": offer.name, **plain(chosen.options), **plain(chosen.core)}
         return tree
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Flat values (``clusterer``, ``clusterer.k``, ``rounds``) of a settings file, and where each came from."""
+    values = flat_settings(load_toml(path, "--config="), str(path))
+    return values, {key: f"{path}: {key}" for key in values}
+
+
+def load_toml(path: Path, flag: str) -> dict[str, Any]:
+    """The file as it is; ``flag`` is put before its path where it is the path that is wrong."""
     import tomllib
 
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UsageError(f"--config={path}: no such file") from error
+        raise UsageError(f"{flag}{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config={path}: cannot be read ({error})") from error
+        raise UsageError(f"{flag}{path}: cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
+
+
+def flat_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Settings as a file has them, a table a component, as ``clusterer``, ``clusterer.k``, ``rounds``."""
     values: dict[str, Any] = {}
     for key, value in tree.items():
         kind = key.replace("_", "-")
         if key == "about":  # a run's own run.toml can be given as --config
             continue
         if kind in KINDS:
-            values |= _flat_component(kind, value, path)
+            values |= _flat_component(kind, value, where)
         else:
-            values[key.replace("-", "_")] = value
-    return values, {key: f"{path}: {key}" for key in values}
+            values[key.replace("-", "_") if "." not in key else key] = value
+    return values
 
 
-def _flat_component(kind: str, value: Any, path: Path) -> dict[str, Any]:
+def _flat_component(kind: str, value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, str):
         return {kind: value}
     if not isinstance(value, dict):
-        raise UsageError(f"{path}: {kind}: expected a name, or a table with name and options")
+        raise UsageError(f"{where}: {kind}: expected a name, or a table with name and options")
     flat = {f"{kind}.{key}": item for key, item in value.items() if key != "name"}
     return {kind: value["name"], **flat} if "name" in value else flat
 
@@ -121,20 +140,22 @@ def resolve(registry: Registry, values: Mapping[str, Any], where: Mapping[str, s
         if name is not None and not isinstance(name, str):
             raise UsageError(f"{where[kind]}: expected the name of a {kind}, got {name!r}")
         offer = registry.find(kind, name, where[kind]) if name is not None else registry.default(kind)
-        parts[kind] = Chosen(offer, _component_options(offer, values, where, advice))
+        parts[kind] = Chosen(offer, *_component_options(offer, values, where, advice))
     run = {key: value for key, value in advice.items() if key in own}
     run |= {key: value for key, value in values.items() if key in own} | {"model": model}
-    return Settings(
-        build_options(RunOptions, run, {key: where.get(key, f"policy {model}") for key in run}), parts, policy
-    )
+    options = build_options(RunOptions, run, {key: where.get(key, f"policy {model}") for key in run})
+    prompt = find_prompt(options.prompt, where.get("prompt", f"policy {model}: prompt"))
+    return Settings(options, parts, policy, prompt)
 
 
 def _component_options(
     offer: Offer, values: Mapping[str, Any], where: Mapping[str, str], advice: Mapping[str, Any]
-) -> Any:
-    """The options of one component. What the policy advises is heeded where the component has such an option."""
-    prefix = f"{offer.kind}."
-    known = {spec.name for spec in specs_of(offer.component.options)}
+) -> tuple[Any, Any]:
+    """The options of one component, and those of its kind that the core heeds. What the policy advises is heeded where
+    there is such an option."""
+    prefix, core = f"{offer.kind}.", core_options(offer.kind)
+    of_core = {spec.name for spec in specs_of(core)}
+    known = {spec.name for spec in specs_of(offer.component.options)} | of_core
     given = {key.removeprefix(prefix): value for key, value in advice.items() if key.startswith(prefix)}
     given = {key: value for key, value in given.items() if key in known}
     places = {key: f"policy's {prefix}{key}" for key in given}
@@ -145,8 +166,10 @@ def _component_options(
             if name not in known:
                 mine = f"{offer.kind} {offer.component.name}"
                 raise UsageError(f"{where[key]}: {mine} has no option {name!r}.{nearest(name, known)}")
+    heeded = {key: value for key, value in given.items() if key in of_core}
     try:
-        return build_options(offer.component.options, given, places)
+        own = {key: value for key, value in given.items() if key not in of_core}
+        return build_options(offer.component.options, own, places), build_options(core, heeded, places)
     except UsageError:
         raise
     except Exception as error:  # of the options' own __post_init__

@@ -1,40 +1,93 @@
-"""Paired comparison of two arms over the same seeds."""
+"""Paired differences of arms, their intervals and tests, corrected for many (**ours**)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Differences ``arm - reference`` of runs with the same seed."""
+class Difference:
+    """``arm - reference`` over pairs of runs."""
 
-    n: int
+    pairs: int
     mean: float
     low: float
-    """Lower end of the 95% interval of the mean difference (Student's t)."""
+    """Ends of the 95% interval for new seeds on these bases."""
     high: float
     p: float
-    """Two-sided p of the paired t-test that the mean difference is 0."""
+    """Two-sided, uncorrected; NaN if there are too few pairs."""
+    effect: float
+    """Standardised: the mean over the standard deviation within bases (Cohen's d of paired differences)."""
+    effect_low: float
+    effect_high: float
+    bases_low: float
+    """Ends of the 95% interval for other bases of the kind; NaN with fewer than three bases."""
+    bases_high: float
 
-    @property
-    def significant(self) -> bool:
-        return self.p < 0.05
 
-
-def paired_difference(arm: Sequence[float], reference: Sequence[float]) -> Paired:
-    """Student's paired t-test; needs at least two pairs. Differences without any spread give p = 0 or 1."""
+def difference(by_base: Mapping[str, Sequence[float]]) -> Difference:
+    """From the differences of the pairs of each base. Needs two pairs of one base, else only the mean is known."""
     import numpy as np
     from scipy import stats
 
-    differences = np.asarray(arm, dtype=float) - np.asarray(reference, dtype=float)
-    n, mean = len(differences), float(differences.mean())
-    error = float(differences.std(ddof=1)) / n**0.5
+    groups = [np.asarray(values, dtype=float) for values in by_base.values() if len(values)]
+    n = sum(map(len, groups))
+    if not n:
+        return Difference(0, *([math.nan] * 9))
+    mean = float(np.concatenate(groups).mean())
+    free = n - len(groups)
+    nan = math.nan
+    if not free:
+        return Difference(n, mean, nan, nan, nan, nan, nan, nan, nan, nan)
+    spread = math.sqrt(sum(float(((g - g.mean()) ** 2).sum()) for g in groups) / free)
+    error = spread / math.sqrt(n)
+    half = float(stats.t.ppf(0.975, free)) * error
+    others = (nan, nan)
+    if len(groups) > 2:
+        means = np.array([g.mean() for g in groups])
+        wide = float(stats.t.ppf(0.975, len(groups) - 1) * means.std(ddof=1) / math.sqrt(len(groups)))
+        others = (mean - wide, mean + wide)
     if error == 0:
-        return Paired(n, mean, mean, mean, 1.0 if mean == 0 else 0.0)
-    half = float(stats.t.ppf(0.975, n - 1)) * error
-    return Paired(n, mean, mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, n - 1)))
+        return Difference(n, mean, mean, mean, 1.0 if mean == 0 else 0.0, nan, nan, nan, *others)
+    t = mean / error
+    low, high = (bound / math.sqrt(n) for bound in noncentrality(t, free))
+    return Difference(
+        n, mean, mean - half, mean + half, float(2 * stats.t.sf(abs(t), free)), mean / spread, low, high, *others
+    )
+
+
+def noncentrality(t: float, free: int) -> tuple[float, float]:
+    """95% interval of the noncentrality of Student's t: those under which ``t`` is in neither tail of 2.5%.
+
+    Sound where ``scipy.stats.nct`` gives NaN: the mean of the normal law over 10,000 quantiles of chi.
+    """
+    import numpy as np
+    from scipy import optimize, stats
+
+    chi = np.sqrt(stats.chi2.ppf((np.arange(10_000) + 0.5) / 10_000, free) / free)
+
+    def bound(tail: float) -> float:
+        def beyond(centre: float) -> float:
+            return float(stats.norm.cdf(t * chi - centre).mean()) - tail
+
+        reach = 5 + 5 * abs(t)  # at either end the law is certain
+        return float(optimize.brentq(beyond, -reach, reach))
+
+    return bound(0.975), bound(0.025)
+
+
+def holm(ps: Mapping[str, float]) -> dict[str, float]:
+    """p-values corrected by Holm's step-down method for as many tests as there are; NaN stays, and counts."""
+    corrected, least = {}, 0.0
+    order = sorted(ps, key=lambda name: (math.isnan(ps[name]), ps[name]))
+    for rank, name in enumerate(order):
+        value = ps[name]
+        if not math.isnan(value):
+            least = value = max(least, min(1.0, (len(ps) - rank) * value))
+        corrected[name] = value
+    return corrected
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:

@@ -15,16 +15,25 @@ from saidpo_core.records import Attempts, Evaluation, Pair, TrainingReport
 from saidpo_core.run_dir import RunDir, write_atomically
 from saidpo_core.selection import Draw, counts_of, response_counts, round_share
 
-_PREPARE = {"pool", "tag", "embed", "cluster"}
+_PREPARE = {"pool", "problems-to-measure", "preflight", "tag", "embed", "cluster"}
 
 
 class Summary:
     """Collects the rounds of a run. ``tree`` is the whole of it as JSON."""
 
-    def __init__(self, run_dir: RunDir, settings: Mapping[str, Any], notes: Sequence[str], started: float) -> None:
+    def __init__(
+        self,
+        run_dir: RunDir,
+        settings: Mapping[str, Any],
+        notes: Sequence[str],
+        started: float,
+        waves: tuple[int, ...],
+    ) -> None:
         self.run_dir = run_dir
+        self._waves = waves
         self._started = started
-        self._tree: dict[str, Any] = {"finished": False, "notes": list(notes), "rounds": [], "settings": dict(settings)}
+        self._tree: dict[str, Any] = {"finished": False, "notes": list(notes), "warnings": []}
+        self._tree |= {"rounds": [], "settings": dict(settings)}
         self._knowledge: Knowledge
         self._evaluations: list[Evaluation] = []
         self._clusters: list[dict[str, Any]] = []
@@ -37,6 +46,10 @@ class Summary:
         sizes = Counter(knowledge.labels.tolist())
         self._clusters = [{"name": n, "size": sizes[c], "rounds": []} for c, n in enumerate(knowledge.cluster_names)]
         self._add({"yield": None, "explored": 0, "pairs": 0, "tokens": 0}, evaluation)
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """What was found amiss before or in the first round, each with what to do about it."""
+        self._tree["warnings"] += warnings
 
     def add_round(
         self,
@@ -57,6 +70,7 @@ class Summary:
             "probed": len(probe),
             **counts_of(explored),
             **response_counts(explored),
+            **self._early_stop(explored[len(probe) :]),
             "steps": report.steps,
             "training": {key: none_if_nan(float(value)) for key, value in report.metrics.items()},
         }
@@ -87,6 +101,7 @@ class Summary:
             "round": t,
             "accuracy_balanced": none_if_nan(evaluation.accuracy_balanced),
             "accuracy_pool": none_if_nan(evaluation.accuracy_pool),
+            **({"interval": evaluation.interval} if evaluation.interval else {}),
         }
         self._tree["rounds"].append({**first, **row, "seconds": round(seconds, 2)})
         self._tree["groups"] = self._group_table()
@@ -107,7 +122,7 @@ class Summary:
         return {
             name: {
                 "tier": tiers.get(name),
-                "held_out": names[name].total,
+                "held_out": names[name].problems,
                 "accuracy": [
                     round(e.groups[name].accuracy, 4) if name in e.groups else None for e in self._evaluations
                 ],
@@ -122,6 +137,9 @@ class Summary:
         members: defaultdict[int, list[Attempts]] = defaultdict(list)
         for item in explored:
             members[cluster[item.problem_id]].append(item)
+        # A pass rate without bias needs responses that were asked for whatever came of others.
+        sure = {item.problem_id: item for item in probe}
+        sure |= {item.problem_id: item.first(self._waves[0]) for item in explored[len(probe) :]}
         probed = Counter(cluster[item.problem_id] for item in probe)
         drawn = Counter(knowledge.labels[draw.rows].tolist())
         for c, entry in enumerate(self._clusters):
@@ -131,13 +149,26 @@ class Summary:
                     "round": t,
                     "probed": probed[c],
                     "explored": len(members[c]),
-                    "right": sum(len(item.right) for item in members[c]),
-                    "counted": sum(item.counted for item in members[c]),
+                    "right": sum(len(sure[item.problem_id].right) for item in members[c]),
+                    "counted": sum(sure[item.problem_id].counted for item in members[c]),
                     **counts,
                     "intended_share": draw.intended[c],
                     "achieved_share": round_share(drawn[c] / len(draw.rows)),
                 }
             )
+
+    def _early_stop(self, drawn: Sequence[Attempts]) -> dict[str, Any]:
+        """What asking in waves spared of the K responses to each drawn problem; tokens are an estimate: as many for
+        each spared response as its problem's others had on average. Nothing without ``early_stop``."""
+        samples = self._tree["settings"]["samples"]
+        if self._waves == (samples,):
+            return {}
+        spared = sum((samples - len(item.responses)) * item.tokens / len(item.responses) for item in drawn)
+        asked = sum(len(item.responses) for item in drawn)
+        return {
+            "responses_per_drawn": round(asked / len(drawn), 3) if drawn else None,
+            "tokens_spared": round(spared),
+        }
 
     def _time(self) -> dict[str, float]:
         """Seconds by activity over the whole run; ``framework`` is all that no component spent."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from saidpo_core.codecs import evaluation_to_json
+from saidpo_core.codecs import evaluation_to_json, problem_to_json
+from saidpo_core.components import BringsProblems
 from saidpo_core.conformance import samples
-from saidpo_core.conformance.kit import Subject, check, must
+from saidpo_core.conformance.kit import Subject, check, first_difference, must
 from saidpo_core.conformance.trainer import SumsVerifier
-from saidpo_core.contracts import blame, check_evaluation
+from saidpo_core.contracts import blame, check_evaluation, check_own_problems
 from saidpo_core.records import Generation, Problem, Request, Response
 
 
@@ -85,3 +86,20 @@ def a_truncated_response_is_not_right(subject: Subject) -> None:
     found = evaluate(subject, subject.fresh(), held_out, ToldEngine(ids, truncated=True))
     must(found["accuracy_balanced"] == 0, f"accuracy_balanced is {found['accuracy_balanced']}")
     must(found["truncated"] > 0, "no truncated response is reported")
+
+
+@check("evaluator")
+def brings_the_same_problems_again(subject: Subject) -> None:
+    """An evaluator with problems of its own brings the same ones each time, with unique ids; there is at least one."""
+    component = subject.fresh()
+    if not isinstance(component, BringsProblems):
+        return  # it measures with the pool's held-out ones
+    found: list[Any] = []
+    for each in (component, subject.fresh()):
+        with blame(subject.offer, "problems"):
+            problems = each.problems(samples.problems(4))
+        check_own_problems(problems, subject.offer)
+        found.append([problem_to_json(problem) for problem in problems])
+    difference = first_difference(found[0], found[1])
+    must(not difference, f"asked again, it brings others: {difference}")
+    must(isinstance(component.engine_options(), Mapping), "engine_options is no mapping of options")

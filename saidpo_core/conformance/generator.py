@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from saidpo_core.codecs import response_to_json
+from saidpo_core.components import ChecksPrompts
 from saidpo_core.conformance import samples
 from saidpo_core.conformance.kit import NotApplicable, Subject, check, expect_refusal, first_difference, must
-from saidpo_core.contracts import blame, check_generations
+from saidpo_core.contracts import blame, check_generations, check_warnings
 from saidpo_core.errors import UsageError
 from saidpo_core.records import Problem, Request
 from saidpo_core.seeds import keyed_seed
@@ -96,3 +97,16 @@ def greedy_uses_no_seed(subject: Subject) -> None:
     must(rows == again, "other seeds, and another greedy response")
     for item, responses in zip(given, rows, strict=True):
         must(all(ids == responses[0] for ids in responses), f"problem {item.problem.id}: greedy responses differ")
+
+
+@check("generator")
+def warns_in_words_before_it_is_asked(subject: Subject) -> None:
+    """If it checks prompts beforehand, it returns texts, and refuses a folder that is no model."""
+    component = subject.fresh()
+    if not isinstance(component, ChecksPrompts):
+        return
+    given = subject.input("ordinary")
+    with blame(subject.offer, "preflight"):
+        check_warnings(component.preflight(subject.policy, given), subject.offer)
+    with expect_refusal("preflight of an empty folder", UsageError), blame(subject.offer, "preflight"):
+        component.preflight(subject.new_folder(), given)

@@ -106,7 +106,7 @@ class Subject:
         self.offer = offer
         self.trial = trial
         self.policy = policy
-        """A small policy that loads and answers: a copy of the one that ships with saidpo."""
+        """A small policy that loads and answers: a copy of the trial's, or else of the one that ships with saidpo."""
         self.folder = folder
         """For files; gone afterwards."""
         self._stack = stack
@@ -171,12 +171,12 @@ def subject_of(offer: Offer, registry: Registry) -> Iterator[Subject]:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="saidpo-check-", ignore_cleanup_errors=True))
         )
         policy, trial = folder / "policy", Trial()
-        if shipped is not None:
-            shutil.copytree(shipped, policy)  # what is checked here may do anything to it
         if offer.component.trial is not None:
             (folder / "trial").mkdir()
             with blame(offer, "trial"):
                 trial = stack.enter_context(offer.component.trial(folder / "trial"))
+        if source := trial.policy or shipped:
+            shutil.copytree(source, policy)  # what is checked here may do anything to it
         yield Subject(offer, trial, policy, folder, stack)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from pathlib import Path
 
@@ -23,9 +22,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory, saidpo: Saidpo) -> tuple[
 
 
 def rounds(folder: Path, arm: str, seed: int) -> list[dict[str, float]]:
-    rows: list[dict[str, float]] = json.loads((folder / f"runs/compare/{arm}-seed{seed}/summary.json").read_text())[
-        "rounds"
-    ]
+    path = folder / f"runs/compare/embedded/{arm}/seed-{seed}/summary.json"
+    rows: list[dict[str, float]] = json.loads(path.read_text())["rounds"]
     return rows
 
 
@@ -37,11 +35,15 @@ def test_it_prints_a_table_and_a_tested_difference(
     lines = done.stdout.splitlines()
     assert [line.split("|")[1].strip() for line in lines if line.startswith("| ")] == [
         "arm",
+        "---",
         "uniform",
         "error-weighted",
+        "arm - uniform",
+        "---",
+        "error-weighted",
     ]
-    [difference] = [line for line in lines if line.startswith("error-weighted - uniform after round 1:")]
-    assert "95% interval [" in difference
+    [difference] = [line for line in lines if line.startswith("- error-weighted - uniform, after the last round:")]
+    assert "points [" in difference
     assert "p = " in difference
     assert "significant" in difference
     assert "\x1b" not in done.stdout
@@ -50,15 +52,15 @@ def test_it_prints_a_table_and_a_tested_difference(
 @pytest.mark.slow
 def test_the_table_is_that_of_the_runs(compared: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = compared
-    result = json.loads((folder / "runs/compare/compare.json").read_text())
+    result = json.loads((folder / "runs/compare/study.json").read_text())
     for arm in ("uniform", "error-weighted"):
+        curves = {f"embedded/seed-{s}": [row["accuracy_balanced"] for row in rounds(folder, arm, s)] for s in (0, 1)}
         last = [rounds(folder, arm, seed)[-1] for seed in (0, 1)]
-        assert result["arms"][arm]["accuracy"][-1] == [row["accuracy_balanced"] for row in last]
+        assert result["arms"][arm]["accuracy"] == curves
         assert result["arms"][arm]["mean"][-1] == pytest.approx(sum(row["accuracy_balanced"] for row in last) / 2)
         assert result["arms"][arm]["tokens"] == pytest.approx(sum(row["tokens"] for row in last) / 2)
-    [difference] = result["differences"]["error-weighted"]
     means = [result["arms"][arm]["mean"][-1] for arm in ("error-weighted", "uniform")]
-    assert difference["mean"] == pytest.approx(means[0] - means[1])
+    assert result["comparisons"]["error-weighted"]["final"]["mean"] == pytest.approx(means[0] - means[1])
 
 
 @pytest.mark.slow
@@ -68,7 +70,7 @@ def test_arms_of_one_seed_share_their_first_probe_and_their_budgets(
     folder, _ = compared
     for seed in (0, 1):
         probes = [
-            (folder / f"runs/compare/{arm}-seed{seed}/round-1/01-probe/attempts-0000000.jsonl").read_bytes()
+            (folder / f"runs/compare/embedded/{arm}/seed-{seed}/round-1/01-probe/attempts-0000000.jsonl").read_bytes()
             for arm in ("uniform", "error-weighted")
         ]
         assert probes[0] == probes[1]
@@ -91,16 +93,22 @@ def test_the_same_command_again_runs_nothing_and_says_so(
     again = saidpo(*COMMAND, cwd=folder)
     assert again.returncode == 3
     assert "nothing was run: all 4 runs" in again.stderr
-    assert again.stdout.split("\n\n", 1)[1] == first.stdout.split("\n\n", 1)[1]
+    assert again.stdout.split("## ")[1] == first.stdout.split("## ")[1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--samplers=uniform"], "name at least two different samplers"),
+        (["--samplers=uniform"], "name at least two different arms"),
         (["--samplers=uniform,error-wieghted"], "Did you mean error-weighted?"),
-        (["--arm-options=unifrom:--seed=1"], "expected SAMPLER:--FLAG=VALUE with one of uniform, error-weighted"),
+        (["--arm-options=unifrom:--seed=1"], "expected ARM:--FLAG=VALUE with one of uniform, error-weighted"),
         (["--seeds=1"], "--seeds"),
+        (["--arm=no clusters"], "expected NAME: FLAGS"),
+        (["--arm=one: --clusterer=none", "--arm=two: --clusterer=nome"], "Did you mean none?"),
+        (["--", "--roundz=1"], "--roundz: no flag of saidpo run. Did you mean rounds?"),
+        (["--", "--clusterer.k=0"], "--clusterer.k: must be >= 1"),
+        (["--arm=one: --samples=4", "--arm=two: --samples=8"], "arms differ in samples"),
+        (["--", "--trainer.steps=0"], "optimiser steps a round are not the same number"),
     ],
 )
 def test_slips_are_named_before_anything_runs(
@@ -114,8 +122,10 @@ def test_slips_are_named_before_anything_runs(
 
 
 def test_a_run_that_fails_is_named_with_its_command(tmp_path: Path, saidpo: Saidpo) -> None:
-    done = saidpo("compare", "--seeds=2", "--", "--clusterer.k=0", cwd=tmp_path)
+    done = saidpo("compare", "--seeds=2", "--", "--model=nowhere", "--trainer.steps=3", cwd=tmp_path)
     assert done.returncode == 1
-    assert re.search(r"(uniform|error-weighted) seed [01] failed", done.stderr)
-    assert "--clusterer.k: must be >= 1" in done.stderr
+    assert "4 of 4 runs failed" in done.stderr
+    assert "--model=nowhere: no such folder" in done.stderr
+    assert "repeat it alone: saidpo --trainer.steps=3 --model=nowhere --sampler=uniform" in done.stderr
+    assert "INCOMPLETE: 4 of 4 runs did not end" in done.stdout
     assert "Traceback" not in done.stderr

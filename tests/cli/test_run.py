@@ -93,7 +93,7 @@ def test_each_stage_holds_what_its_manifest_says_and_follows_from_the_one_before
     chain = ""
     folders = [finished.path / "start", *(finished.path / f"round-{t}" for t in range(1, ROUNDS + 1))]
     stages = [stage for folder in folders for stage in sorted(folder.iterdir())]
-    names = ["01-pool", "02-tag", "03-embed", "04-cluster", "05-evaluate"]
+    names = ["01-pool", "01-preflight", "02-tag", "03-embed", "04-cluster", "05-evaluate"]
     names += ROUNDS * ["01-probe", "02-weigh", "03-explore", "04-pair", "05-train", "06-evaluate"]
     assert [stage.name for stage in stages] == names
     for stage in stages:

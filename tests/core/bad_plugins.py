@@ -68,6 +68,9 @@ FLAWS: dict[tuple[str, str], Flaw] = {
     ("generator", "a_seed_decides_its_own_response"): ("None if greedy else seed)", "None if greedy else seed + len(request.seeds))"),
     ("generator", "other_seeds_give_other_responses"): ("manual_seed(seed)", "manual_seed(0)"),
     ("generator", "greedy_uses_no_seed"): ("None if greedy else seed", "seed"),
+    ("generator", "warns_in_words_before_it_is_asked"): (
+        "    @contextmanager\n", "    def preflight(self, policy, requests):\n        return [1]\n\n    @contextmanager\n"
+    ),
     ("verifier", "names_its_domains"): ('domains=("bad-verifier",)', "domains=()"),
     ("verifier", "passes_its_own_test"): ('!= ["right", "wrong"]', '== ["right", "wrong"]'),
     ("verifier", "tells_right_from_wrong"): ("right = _tidy(answer) == _tidy(problem.answer)", "right = True"),
@@ -84,4 +87,8 @@ FLAWS: dict[tuple[str, str], Flaw] = {
     ("trainer", "progress_comes_to_its_end"): ("job.progress(step, len(order))", "job.progress(0, len(order))"),
     ("evaluator", "all_right_is_one_and_all_wrong_is_zero"): ("accuracy_pool=_mean(groups, pool_shares)", "accuracy_pool=0.5"),
     ("evaluator", "a_truncated_response_is_not_right"): (" and not response.truncated", ""),
+    ("evaluator", "brings_the_same_problems_again"): (
+        "    def evaluate(",
+        "    def engine_options(self):\n        return {}\n\n    def problems(self, held_out):\n        return ()\n\n    def evaluate(",
+    ),
 }  # fmt: skip

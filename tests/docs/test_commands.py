@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,10 @@ from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.registry import load_registry
 from saidpo_core.settings import Settings
+from saidpo_core.study.compare import plan_comparison
+from saidpo_core.study.file import read_study
 from tests.docs.conftest import HYPERPLANES, Install
-from tests.docs.pages import BESIDES, DOCS, PAGES, Block, blocks, commands
+from tests.docs.pages import BESIDES, DOCS, PAGES, ROOT, Block, blocks, commands
 
 BASH = [item for page in PAGES for item in blocks(page, "bash")]
 OTHERS = {"pip", "python", "pytest", "source"}
@@ -58,6 +61,8 @@ def check(command: Sequence[str]) -> None:
     registry = load_registry()
     if name == "compare":
         check_comparison(given)
+    elif name == "study":
+        assert read_study(registry, ROOT / given["file"], given["on"], Path("out")).jobs
     elif name == "check":
         assert choose(registry, given["names"])
     elif name == "plugins" and given["component"]:
@@ -67,13 +72,8 @@ def check(command: Sequence[str]) -> None:
 
 
 def check_comparison(given: dict[str, Any]) -> None:
-    arms = given["samplers"].split(",")
-    own: dict[str, list[str]] = {arm: [] for arm in arms}
-    for item in given["arm_options"]:
-        arm, _, flag = item.partition(":")
-        own[arm].append(flag)
-    for arm in arms:
-        settings_of([*given["flags"], *own[arm], f"--sampler={arm}"])
+    study = plan_comparison(load_registry(), **{key: value for key, value in given.items() if key != "jobs"})
+    assert len(study.jobs) == given["seeds"] * len(study.arms)
 
 
 @pytest.mark.parametrize("item", BASH, ids=str)
@@ -101,8 +101,7 @@ def settings_in(text: str) -> list[str]:
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_settings_that_are_named_in_running_text_exist(page: Path) -> None:
     for span in settings_in(page.read_text()):
-        arms = ["compare", "--samplers=error-weighted,saidpo/error-weighted"] if "--arm-options" in span else []
-        check(["saidpo", *arms, *span.split()])
+        check(["saidpo", *(["compare", "--arm=other:"] if "--arm" in span else []), *shlex.split(span)])
 
 
 def test_every_flag_of_the_ablation_table_is_tried() -> None:
@@ -118,8 +117,9 @@ def test_every_flag_of_the_ablation_table_is_tried() -> None:
         ("--sampler=unifrom", UsageError),
         ("--sampler.alpa=1", click.NoSuchOption),
         ("--clusterer.k=0", UsageError),
-        ("compare --samplers uniform,error-weighted -- --roundz=1", click.NoSuchOption),
-        ("compare --arm-options error-weighted:--clusterer.q=1", click.NoSuchOption),
+        ("compare --samplers uniform,error-weighted -- --roundz=1", UsageError),
+        ("compare --arm-options error-weighted:--clusterer.q=1", UsageError),
+        ("study examples/studies/none.toml", UsageError),
         ("check clusterers", UsageError),
         ("plugins clusterer/kmean", UsageError),
         ("new-plugin saidpo-x --kind=clusterers", AssertionError),

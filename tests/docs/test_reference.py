@@ -102,6 +102,17 @@ def test_every_method_of_every_protocol_is_documented_with_its_signature(kind: s
         assert method.__doc__.strip().splitlines()[0].replace("``", "`") in page
 
 
+@pytest.mark.parametrize(
+    ("kind", "extra"), [("generator", components.ChecksPrompts), ("evaluator", components.BringsProblems)]
+)
+def test_what_a_component_may_do_besides_is_documented_with_its_kind(kind: str, extra: type) -> None:
+    page = (REFERENCE / f"kinds/{kind}.md").read_text()
+    methods = [item for name, item in vars(extra).items() if inspect.isfunction(item) and not name.startswith("_")]
+    assert methods
+    for method in methods:
+        assert f"def{signature(method)}" in squeezed(page), method.__qualname__
+
+
 @pytest.mark.parametrize("kind", ["generator", "evaluator"])
 def test_the_engine_is_documented_where_it_is_made_and_where_it_is_used(kind: str) -> None:
     page = (REFERENCE / f"kinds/{kind}.md").read_text()

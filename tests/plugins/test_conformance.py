@@ -12,8 +12,8 @@ from saidpo_core.registry import Offer, Registry, load_registry
 
 REGISTRY = load_registry()
 LONG = {
-    "arithmetic", "code", "hdbscan", "kmeans", "llm", "math", "reasoning-gym", "scripted", "sentence-transformers",
-    "transformers",
+    "arithmetic", "code", "hdbscan", "kmeans", "llm", "math", "openai", "ray", "reasoning-gym", "scripted",
+    "sentence-transformers", "transformers",
 }  # fmt: skip
 """Take seconds, as every trainer does: a policy is loaded, trained or asked, or a pool is made, again and again."""
 

@@ -67,11 +67,12 @@ ATTEMPTS = st.text("rwu", min_size=1, max_size=5).flatmap(
 
 
 def reference(attempts: Attempts, proxies: list[Callable[[Response], float]]) -> list[float]:
-    """The error rate over what was judged, then means over what was not truncated, if there is any such."""
+    """The error rate to expect by what was judged, then means over what was not truncated, if there is any such."""
     outcomes = [verdict.outcome for verdict in attempts.verdicts]
     right, wrong = outcomes.count("right"), outcomes.count("wrong")
     whole = [response for response in attempts.responses if response.finish_reason == "stop"] or attempts.responses
-    return [wrong / (right + wrong) if right + wrong else 0.0, *(fmean(map(proxy, whole)) for proxy in proxies)]
+    error = 1 - (right + 1) / (right + wrong + 2) if right + wrong else 0.0
+    return [error, *(fmean(map(proxy, whole)) for proxy in proxies)]
 
 
 @every_chain
@@ -116,14 +117,25 @@ def test_truncated_responses_do_not_count_for_steps_and_length() -> None:
     done = make_response(text_of(2), tokens=10)
     steps = CHAINS["steps"][0]
     assert keys(steps, make_attempts("rwu", [done, done, cut])) == [[0.5, 2.0, 10.0]]
-    assert keys(steps, make_attempts("ww", [cut, cut])) == [[1.0, 50.0, 900.0]], "all truncated: all count"
+    assert keys(steps, make_attempts("ww", [cut, cut])) == [[0.75, 50.0, 900.0]], "all truncated: all count"
+
+
+@every_chain
+def test_fewer_responses_say_less(name: str) -> None:
+    """A problem that was left early is not harder or easier than its few responses say."""
+    outcomes = ("rrrrrrrw", "rrrw", "rw", "rwww", "rwwwwwww")
+    errors = [row[0] for row in keys(CHAINS[name][0], *map(make_attempts, outcomes))]
+    assert errors == sorted(errors)
+    assert errors == [1 - make_attempts(outcome).expected_pass_rate for outcome in outcomes]
+    same, other = keys(CHAINS[name][0], make_attempts("rw"), make_attempts("rrrrwwww"))
+    assert same[0] == other[0] == 0.5
 
 
 @every_chain
 def test_unverifiable_responses_are_not_wrong_and_a_problem_with_nothing_else_is_easiest(name: str) -> None:
     unjudged, half, solved = make_attempts("uuu"), make_attempts("ruw"), make_attempts("rrr")
     chain = keys(CHAINS[name][0], unjudged, half, solved)
-    assert [row[0] for row in chain] == [0.0, 0.5, 0.0]
+    assert [row[0] for row in chain] == [0.0, 0.5, pytest.approx(0.2)]
 
 
 def test_random_is_the_generators_and_nothing_elses() -> None:

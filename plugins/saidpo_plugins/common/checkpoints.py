@@ -55,8 +55,11 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool) -> Any:
-    """The causal language model on ``device``; ``dtype`` ``auto`` is float32 on the CPU and bfloat16 elsewhere."""
+def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool, **how: Any) -> Any:
+    """The causal language model on ``device``; ``dtype`` ``auto`` is float32 on the CPU and bfloat16 elsewhere.
+
+    ``how`` goes to ``from_pretrained``; with a ``device_map`` among it, that says where the model goes.
+    """
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -71,10 +74,23 @@ def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
             local_files_only=True,
+            **how,
         )
     except Exception as error:  # safetensors raises its own for a broken file
         raise UsageError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from error
-    return model.to(device)
+    return model if "device_map" in how else model.to(device)
+
+
+def load_generation_config(folder: Path) -> Any:
+    """The generation settings, as a model that is loaded from ``folder`` has them."""
+    from transformers import AutoConfig, GenerationConfig
+
+    try:
+        if (folder / "generation_config.json").is_file():
+            return GenerationConfig.from_pretrained(folder, local_files_only=True)
+        return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+    except Exception as error:  # broken JSON, an architecture that transformers does not know
+        raise UsageError(f"{folder}: the generation settings cannot be read: {_first_line(error)}") from error
 
 
 def free_device_memory() -> None:

@@ -1,8 +1,10 @@
 """What difficulties share: a chain of keys that begins with the error rate. No component lives here.
 
-**Ours**: truncated responses count for the error rate only (they are as long as the limit, not as the reasoning; if
-all are truncated, all count), and a problem of which nothing could be judged comes out as easiest; it is of no use
-for pairs anyway.
+**Ours**: the pass rate is the one to expect after the responses that were judged, (right + 1) / (judged + 2). With K
+judged responses each, it orders problems as right / K does; where some have fewer (``early_stop``, or some could not be
+judged), it weighs how many there are. Truncated responses count for the error rate only (they are as long as the limit,
+not as the reasoning; if all are truncated, all count), and a problem of which nothing could be judged comes out as
+easiest; it is of no use for pairs anyway.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def chain(attempts: Sequence[Attempts], *proxies: Callable[[Response], float]) -
 
 
 def _error_rate(attempts: Attempts) -> float:
-    return 1 - attempts.pass_rate if attempts.counted else 0.0
+    return 1 - attempts.expected_pass_rate if attempts.counted else 0.0
 
 
 def _means(responses: Sequence[Response], proxies: Sequence[Callable[[Response], float]]) -> list[float]:

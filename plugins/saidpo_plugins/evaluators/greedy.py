@@ -7,7 +7,6 @@ unverifiable one counts as not right and is reported. **Ours**: the paper report
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from saidpo_core import (
     hookimpl,
     option,
 )
+from saidpo_plugins.evaluators.scores import group_of, mean_accuracy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,30 +53,18 @@ class GreedyEvaluator:
             finished = [(p, r.text) for p, r in zip(problems, responses, strict=True) if not r.truncated]
             truncated += len(problems) - len(finished)
             for (problem, _), verdict in zip(finished, verifier.verify(finished), strict=True):
-                right[_group(problem)] += verdict.outcome == "right"
+                right[group_of(problem)] += verdict.outcome == "right"
                 unverifiable += verdict.outcome == "unverifiable"
             progress(start + len(problems), len(held_out))
-        totals = Counter(map(_group, held_out))
+        totals = Counter(map(group_of, held_out))
         groups = {name: GroupScore(right=right[name], total=total) for name, total in totals.items()}
         return Evaluation(
             groups=groups,
-            accuracy_balanced=_mean(groups, dict.fromkeys(groups, 1.0)),
-            accuracy_pool=_mean(groups, pool_shares),
+            accuracy_balanced=mean_accuracy(groups, dict.fromkeys(groups, 1.0)),
+            accuracy_pool=mean_accuracy(groups, pool_shares),
             unverifiable=unverifiable,
             truncated=truncated,
         )
-
-
-def _group(problem: Problem) -> str:
-    return problem.group or problem.domain
-
-
-def _mean(groups: Mapping[str, GroupScore], shares: Mapping[str, float]) -> float:
-    """Mean accuracy weighted by ``shares``, renormalised over ``groups``; NaN if they have no share at all."""
-    weights = [shares.get(name, 0.0) for name in groups]
-    if not sum(weights) > 0:
-        return math.nan
-    return math.fsum(w * g.accuracy for w, g in zip(weights, groups.values(), strict=True)) / math.fsum(weights)
 
 
 @hookimpl

@@ -50,6 +50,11 @@ class ScriptedGenerator:
         check_checkpoint(policy)
         self._responses()
 
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        from saidpo_plugins.common.preflight import preflight
+
+        return preflight(policy, requests, max_new_tokens=self.options.max_new_tokens)
+
     @contextmanager
     def load(self, policy: Path) -> Iterator[ScriptedEngine]:
         responses = self._responses()

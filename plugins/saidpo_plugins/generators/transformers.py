@@ -44,6 +44,14 @@ class TransformersGenerator:
     def check(self, policy: Path) -> None:
         check_checkpoint(policy)
 
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        from saidpo_plugins.common.preflight import preflight
+
+        options = self.options
+        return preflight(
+            policy, requests, max_new_tokens=options.max_new_tokens, trust_remote_code=options.trust_remote_code
+        )
+
     @contextmanager
     def load(self, policy: Path) -> Iterator[TransformersEngine]:
         check_checkpoint(policy)

@@ -14,15 +14,14 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from saidpo_core import Component, Pool, Problem, ProblemSets, Trial, UsageError, hookimpl, option
+from saidpo_plugins.common.rows import rows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,65 +105,11 @@ def _read(path: Path) -> list[_Entry]:
         raise UsageError(f"{path}: no such file")
     if not path.is_file():
         raise UsageError(f"{path}: not a regular file; problems are read again when a run goes on")
-    rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _json_rows(path)
-    entries = [_Entry(where, _problem(row, where)) for where, row in rows]
+    entries = [_Entry(where, _problem(row, where)) for where, row in rows_of(path)]
     if not entries:
         raise UsageError(f"{path}: holds no problem; expected one JSON object a line with id, question and answer")
     _check_ids(entries)
     return entries
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """Where and what: each line that is not blank, as JSON."""
-    import gzip
-
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                where = f"{path}:{number}"
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")  # byte order mark
-                if line.strip():
-                    yield where, _parsed(line, where)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UsageError(f"{path}:{number + 1}: cannot be read: {error}") from error
-
-
-def _parsed(line: bytes, where: str) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
-
-    try:
-        return json.loads(line.decode(), parse_constant=refuse)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{where}: not UTF-8 (byte {error.start + 1} of the line)") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where}: broken JSON ({error}); expected one JSON object a line") from error
-
-
-def _parquet_rows(path: Path) -> list[tuple[str, Any]]:
-    """Where and what: each row as a dictionary. Cells are not decoded (no images, no audio)."""
-    import datasets
-
-    silent, verbosity = datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    try:
-        with tempfile.TemporaryDirectory(prefix="saidpo-") as folder:
-            plain = Path(folder, "pool.parquet")  # datasets takes a path for a pattern: * or [ in it mean something
-            plain.symlink_to(path.resolve())
-            table = datasets.Dataset.from_parquet(str(plain), cache_dir=folder, keep_in_memory=True, batch_size=1000)
-            batches = table.with_format("arrow").iter(batch_size=1000)
-            rows = [row for batch in batches for row in batch.to_pylist()]
-    except Exception as error:  # datasets and pyarrow raise dozens of kinds for a broken file
-        why = (str(error.__cause__ or error).splitlines() or [""])[0]
-        raise UsageError(f"{path}: no problem can be read from this Parquet file: {why}") from error
-    finally:
-        datasets.logging.set_verbosity(verbosity)
-        if not silent:
-            datasets.enable_progress_bars()
-    return [(f"{path}, row {number}", row) for number, row in enumerate(rows, start=1)]
 
 
 def _problem(row: Any, where: str) -> Problem:

@@ -1,8 +1,12 @@
 """Trainer ``dpo``: Direct Preference Optimization by TRL's ``DPOTrainer`` (paper: DPO on one pair a problem).
 
-Reference log-probabilities are computed once, before the first step, from the policy that the round starts from
-(``reference=previous``) or from the run's first policy (``reference=initial``). TRL would otherwise reload the
-reference from whatever folder the model's config names, which in an iterative loop can be the wrong one.
+Reference log-probabilities are known before the first step: those of the rollouts, if these agree with the policy that
+the round starts from (``reference=previous``), or computed in one pass of it or of the run's first policy
+(``reference=initial``). TRL would otherwise reload the reference from whatever folder the model's config names, which
+in an iterative loop can be the wrong one.
+
+The loss is a mean over the pairs of an optimiser step, and the term of ``nll`` one over its chosen tokens, however the
+step is dealt out to micro-batches and processes.
 
 ``loss`` goes by TRL's names; the paper's is ``sigmoid``. For ``ipo``, ``beta`` is its tau. ``robust`` takes one label
 in ten for flipped and ``exo_pair`` one in a thousand, as their papers recommend. ``aot`` and ``aot_unpaired`` compare
@@ -15,17 +19,21 @@ the pairs of a micro-batch with each other, so ``micro_batch_size`` matters to t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from saidpo_core import Component, Pair, Trainer, TrainingJob, TrainingReport, hookimpl, option
+from saidpo_plugins.trainers.launch import spread
+from saidpo_plugins.trainers.preferences import preference_trainer
+from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.trl_common import (
     History,
     TRLOptions,
     late_mean,
     load_policy,
-    pretokenised,
+    peft_config,
+    sharding,
     train,
     trl_config,
 )
@@ -53,7 +61,7 @@ _DIVIDE_BY_BETA = ("ipo", "sppo_hard")
 class DPOOptions(TRLOptions):
     lr: float = option(5e-7, "peak learning rate (real models: 5e-7)", low=0)
     batch_size: int = option(64, "pairs an optimiser step", low=1)
-    micro_batch_size: int = option(8, "pairs on the device at once; the rest by accumulation", low=1)
+    micro_batch_size: int = option(8, "pairs on a device at once, at most; the rest by accumulation", low=1)
     loss: Loss = option(
         "sigmoid",
         "loss of a pair, by TRL's name; sigmoid: the paper's; not TRL's sft (that is --trainer=sft), nor discopop "
@@ -65,44 +73,72 @@ class DPOOptions(TRLOptions):
         "previous", "reference policy: the round's or the run's first one"
     )
 
+    reference_logprobs: Literal["auto", "compute", "rollouts"] = option(
+        "auto",
+        "the reference's log-probabilities: computed, or those of the rollouts if they are within 0.1 nats a response "
+        "on some pairs; auto: the rollouts' if they are, else computed",
+    )
+    length_grouping: bool = option(
+        True, "pairs of like length share a micro-batch; each step has the same pairs either way"
+    )
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.loss in _DIVIDE_BY_BETA and not self.beta:
             raise ValueError(f"--trainer.beta must be above 0: --trainer.loss={self.loss} divides by it")
+        if self.reference == "initial" and self.reference_logprobs == "rollouts":
+            raise ValueError("--trainer.reference_logprobs=rollouts needs --trainer.reference=previous: the rollouts "
+                             "are those of the policy that the round starts from")  # fmt: skip
 
 
 class DPO:
     def __init__(self, options: DPOOptions) -> None:
-        self.options = options
+        self.options = usable(options)
 
     def train(self, job: TrainingJob) -> TrainingReport:
+        return spread(self, replace(job, attempts=(), problems={}))
+
+    def train_here(self, job: TrainingJob) -> TrainingReport:
         options = self.options
+        own = options.reference == "previous"
+        config = _config(job, options)
 
         def build(model: Any, tokenizer: Any) -> Any:
-            from trl import DPOConfig, DPOTrainer
-
-            config = trl_config(
-                DPOConfig,
-                job,
-                options,
-                beta=options.beta,
-                loss_type=[options.loss, "sft"] if options.nll else [options.loss],
-                loss_weights=[1.0, options.nll] if options.nll else None,
-                label_smoothing=_LABEL_SMOOTHING.get(options.loss, 0.0),
-                precompute_ref_log_probs=True,
-                max_length=None,
-            )
-            trainer = pretokenised(DPOTrainer, ("ref_chosen_logps", "ref_rejected_logps"))(
+            source = options.reference_logprobs if own else "compute"
+            # A policy is only sharded by FSDP when its training begins, so the reference has to be another one then.
+            separate = not own or sharding(config) == "fsdp"
+            trainer = preference_trainer(job.pairs, source, options.length_grouping)(
                 model=model,
-                ref_model=None if options.reference == "previous" else load_policy(job.initial_policy, options),
+                ref_model=load_policy(job.policy if own else job.initial_policy, options, config) if separate else None,
                 args=config,
                 train_dataset=_dataset(job.pairs),
                 processing_class=tokenizer,
+                peft_config=peft_config(options),
             )
             trainer.ref_model = None  # its log-probabilities are known now
             trainer.accelerator.free_memory()
+            found.update(reused=float(trainer.reused), gap=trainer.reference_gap)
             return trainer
 
-        return _report(train(job, options, build), options.beta)
+        found: dict[str, float] = {}
+        history = train(job, options, config, build)
+        return _report(history, options.beta, found)
+
+
+def _config(job: TrainingJob, options: DPOOptions) -> Any:
+    from trl import DPOConfig
+
+    return trl_config(
+        DPOConfig,
+        job,
+        options,
+        beta=options.beta,
+        loss_type=[options.loss, "sft"] if options.nll else [options.loss],
+        loss_weights=[1.0, options.nll] if options.nll else None,
+        label_smoothing=_LABEL_SMOOTHING.get(options.loss, 0.0),
+        precompute_ref_log_probs=True,
+        max_length=None,
+    )
 
 
 def _dataset(pairs: Sequence[Pair]) -> Any:
@@ -118,7 +154,7 @@ def _dataset(pairs: Sequence[Pair]) -> Any:
     )
 
 
-def _report(history: History, beta: float) -> TrainingReport:
+def _report(history: History, beta: float, reference: Mapping[str, float]) -> TrainingReport:
     """Loss, reward accuracy and the drift of log-probabilities (nats a response, against the reference)."""
     scale = 1 / beta if beta else float("nan")
     return TrainingReport(
@@ -129,6 +165,8 @@ def _report(history: History, beta: float) -> TrainingReport:
             "reward_accuracy": late_mean(history, "rewards/accuracies"),
             "chosen_logp_drift": late_mean(history, "rewards/chosen") * scale,
             "rejected_logp_drift": late_mean(history, "rewards/rejected") * scale,
+            "reference_reused": reference["reused"],
+            "reference_gap": reference["gap"],
         },
     )
 

@@ -1,9 +1,10 @@
 """Trainer ``grpo``: Group Relative Policy Optimization (arXiv 2402.03300) by TRL's ``GRPOTrainer``.
 
 Reinforcement learning with the paper's selection of problems, which the paper leaves open. The policy that is being
-trained samples a group of responses to a problem (by transformers, in this process), the run's verifier judges them,
-and what is better than its group's mean becomes likelier. The loss is TRL's default: a mean over the tokens of the
-batch, advantages divided by the group's standard deviation, and no pull towards a reference unless ``beta`` is set.
+trained samples a group of responses to a problem (by transformers, where it is trained), the run's verifier judges
+them, and what is better than its group's mean becomes likelier. The loss is TRL's default: a mean over the tokens of
+the batch, advantages divided by the group's standard deviation, and no pull towards a reference unless ``beta`` is
+set. In several processes each samples and trains its share of every step; all ask the one verifier of the run.
 
 Problems are those that the round's pairs came from, so sampler, difficulty and the budget of pairs decide for it as
 they do for DPO, and ``--max-pairs=0`` takes every usable one. The others of the round would be paid for and hardly
@@ -19,18 +20,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from saidpo_core import Component, SaidpoError, Trainer, TrainingJob, TrainingReport, Trial, hookimpl, option
-from saidpo_plugins.trainers.responses import pair_problems
+from saidpo_plugins.trainers.launch import spread
+from saidpo_plugins.trainers.pretokenised import pretokenised
+from saidpo_plugins.trainers.requirements import usable
+from saidpo_plugins.trainers.responses import of_pair_problems, pair_problems
 from saidpo_plugins.trainers.trl_common import (
     History,
     TRLOptions,
     late_mean,
     load_policy,
-    pretokenised,
+    peft_config,
+    processes_here,
+    sharding,
     train,
     trl_config,
 )
@@ -48,53 +54,64 @@ class GRPOOptions(TRLOptions):
         "drop", "responses cut off at the token limit: leave them out, or call them wrong"
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.save_every:
+            raise ValueError("--trainer.save_every is not for grpo: what it has sampled so far is part of its report")
+
 
 class GRPO:
     def __init__(self, options: GRPOOptions) -> None:
-        self.options = options
+        self.options = usable(options)
 
     def train(self, job: TrainingJob) -> TrainingReport:
+        return spread(self, of_pair_problems(job))
+
+    def train_here(self, job: TrainingJob) -> TrainingReport:
+        from trl import GRPOConfig, GRPOTrainer
+
         options = self.options
         group = job.samples if options.group_size == "auto" else options.group_size
-        groups = max(1, round(options.batch_size / group))
-        batch = groups * group
+        groups = whole_groups(options.batch_size, group, processes_here())
         attempts = {item.problem_id: item for item in job.attempts}
         problems = pair_problems(job)
         prompts = {id: attempts[id].prompt_ids for id in problems}
         steps = options.steps or max(1, math.ceil(options.epochs * len(problems) / groups))
         judge = Judge(job, group, options.truncated)
+        config = trl_config(
+            GRPOConfig,
+            job,
+            replace(options, batch_size=groups * group),
+            max_steps=steps,
+            num_generations=group,
+            max_completion_length=_room(job.policy, prompts.values(), options),
+            temperature=options.temperature,
+            mask_truncated_completions=options.truncated == "drop",
+            disable_dropout=True,
+            shuffle_dataset=False,
+        )
 
         def build(model: Any, tokenizer: Any) -> Any:
-            from trl import GRPOConfig, GRPOTrainer
-
-            micro = max(size for size in range(1, batch + 1) if batch % size == 0 and size <= options.micro_batch_size)
-            config = trl_config(
-                GRPOConfig,
-                job,
-                options,
-                per_device_train_batch_size=micro,
-                gradient_accumulation_steps=batch // micro,
-                max_steps=steps,
-                num_generations=group,
-                max_completion_length=_room(model, prompts.values(), options.max_new_tokens),
-                temperature=options.temperature,
-                mask_truncated_completions=options.truncated == "drop",
-                disable_dropout=True,
-                shuffle_dataset=False,
-            )
             trainer = _with_prompts(pretokenised(GRPOTrainer), prompts)(
                 model=model,
                 reward_funcs=judge.reward,
                 args=config,
                 train_dataset=_visits(problems, steps * groups, job.seed),
                 processing_class=tokenizer,
+                peft_config=peft_config(options),
             )
             judge.stops = set(trainer.eos_token_ids)
             if options.beta:
-                _set_reference(trainer, job, options)
+                _set_reference(trainer, job, options, config)
             return trainer
 
-        return judge.report(train(job, options, build))
+        return judge.report(train(job, options, config, build))
+
+
+def whole_groups(batch: int, group: int, processes: int) -> int:
+    """Groups a step: as near to ``batch`` responses as whole groups come that all processes can share equally."""
+    least = processes // math.gcd(group, processes)
+    return least * max(1, round(batch / group / least))
 
 
 class Judge:
@@ -110,15 +127,19 @@ class Judge:
     def reward(
         self, prompts: Sequence[str], completions: Sequence[str], completion_ids: Sequence[Sequence[int]], **rest: Any
     ) -> list[float | None]:
-        """``prompts`` are problem ids, group after group."""
+        """``prompts`` are problem ids, group after group; of each process its share of the batch, in their order."""
+        from accelerate.utils import gather_object
+
         cases = [(self.job.problems[id], text) for id, text in zip(prompts, completions, strict=True)]
         outcomes: list[str] = [verdict.outcome for verdict in self.job.verifier.verify(cases)]
-        for row, ids in enumerate(completion_ids):
-            self.tokens += len(ids)
-            if ids[-1] not in self.stops:
-                self.cut += 1
-                outcomes[row] = "wrong" if self.truncated == "reject" else "unverifiable"
-        self.outcomes += outcomes
+        cut = [ids[-1] not in self.stops for ids in completion_ids]
+        for row in (row for row, is_cut in enumerate(cut) if is_cut):
+            outcomes[row] = "wrong" if self.truncated == "reject" else "unverifiable"
+        own = [(outcome, is_cut, len(ids)) for outcome, is_cut, ids in zip(outcomes, cut, completion_ids, strict=True)]
+        for outcome, is_cut, tokens in gather_object(own):
+            self.outcomes.append(outcome)
+            self.cut += is_cut
+            self.tokens += tokens
         return [{"right": 1.0, "wrong": 0.0}.get(outcome) for outcome in outcomes]
 
     def report(self, history: History) -> TrainingReport:
@@ -163,20 +184,35 @@ def _visits(problems: Sequence[str], count: int, seed: int) -> Any:
     return Dataset.from_dict({"prompt": [problems[row] for row in order]})
 
 
-def _room(model: Any, prompts: Iterable[Sequence[int]], wanted: int) -> int:
-    """New tokens that the model has positions for after the longest prompt, at most ``wanted``."""
-    limit = getattr(model.config, "max_position_embeddings", None)
+def _room(policy: Path, prompts: Iterable[Sequence[int]], options: GRPOOptions) -> int:
+    """New tokens that the model has positions for after the longest prompt, at most ``max_new_tokens``."""
+    from transformers import AutoConfig
+
+    settings = AutoConfig.from_pretrained(policy, trust_remote_code=options.trust_remote_code, local_files_only=True)
+    limit = getattr(settings.get_text_config(), "max_position_embeddings", None)
+    wanted = options.max_new_tokens
     return wanted if limit is None else max(1, min(wanted, limit - max(map(len, prompts))))
 
 
-def _set_reference(trainer: Any, job: TrainingJob, options: GRPOOptions) -> None:
-    """The policy that the round starts from; TRL would load one from the folder that the model's config names."""
+def _set_reference(trainer: Any, job: TrainingJob, options: GRPOOptions, config: Any) -> None:
+    """The policy that the round starts from; TRL would load one from the folder that the model's config names.
+
+    With adapters it is the policy without them, which TRL knows to ask.
+    """
+    from trl.models import prepare_deepspeed, prepare_fsdp
     from trl.trainer.utils import add_fused_lm_head
 
-    reference = load_policy(job.policy, options)
-    add_fused_lm_head(reference, temperature=options.temperature)
-    trainer.ref_model = trainer.accelerator.prepare_model(reference, evaluation_mode=True)
     trainer.beta = options.beta
+    if options.lora_r:
+        return
+    reference = load_policy(job.policy, options, config)
+    add_fused_lm_head(reference, temperature=options.temperature)
+    if sharding(config) == "fsdp":
+        trainer.ref_model = prepare_fsdp(reference, trainer.accelerator)
+    elif trainer.is_deepspeed_enabled:
+        trainer.ref_model = prepare_deepspeed(reference, trainer.accelerator)
+    else:
+        trainer.ref_model = trainer.accelerator.prepare_model(reference, evaluation_mode=True)
 
 
 @contextmanager

@@ -18,25 +18,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
-from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples
-from saidpo_plugins.trainers.trl_common import History, late_mean, pretokenised, train, trl_config
+from saidpo_plugins.trainers.launch import spread
+from saidpo_plugins.trainers.pretokenised import pretokenised
+from saidpo_plugins.trainers.requirements import usable
+from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples, of_pair_problems
+from saidpo_plugins.trainers.trl_common import (
+    History,
+    late_mean,
+    load_policy,
+    peft_config,
+    sharding,
+    train,
+    trl_config,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KTOOptions(ResponseOptions):
     lr: float = option(1e-6, "peak learning rate (1e-6: TRL's default)", low=0)
     batch_size: int = option(64, "responses an optimiser step", low=2)
-    micro_batch_size: int = option(8, "of these on the device at once; the rest by accumulation", low=2)
+    micro_batch_size: int = option(8, "of these on a device at once, at most; the rest by accumulation", low=2)
     beta: float = option(0.1, "strength of the pull towards the reference", low=1e-6)
     balance: float = option(1.0, "weight of all right responses together over that of all wrong ones", low=0.01)
 
 
 class KTO:
     def __init__(self, options: KTOOptions) -> None:
-        self.options = options
+        self.options = usable(options)
 
     def train(self, job: TrainingJob) -> TrainingReport:
+        return spread(self, of_pair_problems(job))
+
+    def train_here(self, job: TrainingJob) -> TrainingReport:
         import numpy as np
+        from trl import KTOConfig, KTOTrainer
 
         options = self.options
         right, wrong = examples(job, options, "right"), examples(job, options, "wrong")
@@ -45,27 +60,31 @@ class KTO:
         order = np.random.Generator(np.random.PCG64(job.seed)).permutation(len(labelled))
         rows = [labelled[row] for row in order.tolist()]
 
-        def build(model: Any, tokenizer: Any) -> Any:
-            from trl import KTOConfig, KTOTrainer
+        config = trl_config(
+            KTOConfig,
+            job,
+            options,
+            smallest_batch=2,
+            beta=options.beta,
+            desirable_weight=desirable,
+            undesirable_weight=undesirable,
+            precompute_ref_log_probs=True,
+            max_length=None,
+        )
 
-            config = trl_config(
-                KTOConfig,
-                job,
-                options,
-                beta=options.beta,
-                desirable_weight=desirable,
-                undesirable_weight=undesirable,
-                precompute_ref_log_probs=True,
-                max_length=None,
-            )
-            return pretokenised(KTOTrainer, ("ref_logps", "ref_KL_logps"))(
+        def build(model: Any, tokenizer: Any) -> Any:
+            trainer = pretokenised(KTOTrainer, ("ref_logps", "ref_KL_logps"))(
                 model=model,
+                ref_model=load_policy(job.policy, options, config) if sharding(config) == "fsdp" else None,
                 args=config,
                 train_dataset=_dataset(rows, config.per_device_train_batch_size),
                 processing_class=tokenizer,
+                peft_config=peft_config(options),
             )
+            trainer.ref_model = None  # its log-probabilities are known now
+            return trainer
 
-        return _report(train(job, options, build), options.beta, len(right), len(wrong))
+        return _report(train(job, options, config, build), options.beta, len(right), len(wrong))
 
 
 def balanced_weights(right: int, wrong: int, balance: float) -> tuple[float, float]:

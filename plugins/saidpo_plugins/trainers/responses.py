@@ -6,7 +6,7 @@ So sampler, difficulty and the budget of pairs decide for them as they do for DP
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from saidpo_core import Response, TrainingJob, option
@@ -48,6 +48,16 @@ def examples(job: TrainingJob, options: ResponseOptions, outcome: Literal["right
 def pair_problems(job: TrainingJob) -> list[str]:
     """The ids of the problems that the pairs came from, each once, in their order."""
     return list(dict.fromkeys(pair.problem_id for pair in job.pairs))
+
+
+def of_pair_problems(job: TrainingJob) -> TrainingJob:
+    """The job without the attempts at other problems: what its trainers need of it."""
+    ids = set(pair_problems(job))
+    return replace(
+        job,
+        attempts=tuple(item for item in job.attempts if item.problem_id in ids),
+        problems={id: problem for id, problem in job.problems.items() if id in ids},
+    )
 
 
 def _of_pairs(job: TrainingJob, outcome: Literal["right", "wrong"]) -> list[Example]:

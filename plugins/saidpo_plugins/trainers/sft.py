@@ -12,34 +12,45 @@ from dataclasses import dataclass
 from typing import Any
 
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
-from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples
-from saidpo_plugins.trainers.trl_common import late_mean, pretokenised, train, trl_config
+from saidpo_plugins.trainers.launch import spread
+from saidpo_plugins.trainers.pretokenised import pretokenised
+from saidpo_plugins.trainers.requirements import usable
+from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples, of_pair_problems
+from saidpo_plugins.trainers.trl_common import late_mean, peft_config, train, trl_config
 
 
 @dataclass(frozen=True, kw_only=True)
 class SFTOptions(ResponseOptions):
     lr: float = option(2e-5, "peak learning rate (2e-5: TRL's default)", low=0)
+    length_grouping: bool = option(
+        True, "responses of like length share a micro-batch; each step has the same responses either way"
+    )
 
 
 class SFT:
     def __init__(self, options: SFTOptions) -> None:
-        self.options = options
+        self.options = usable(options)
 
     def train(self, job: TrainingJob) -> TrainingReport:
+        return spread(self, of_pair_problems(job))
+
+    def train_here(self, job: TrainingJob) -> TrainingReport:
+        from trl import SFTConfig, SFTTrainer
+
         options = self.options
         right = examples(job, options, "right")
+        config = trl_config(SFTConfig, job, options, max_length=None)
 
         def build(model: Any, tokenizer: Any) -> Any:
-            from trl import SFTConfig, SFTTrainer
-
-            return pretokenised(SFTTrainer)(
+            return pretokenised(SFTTrainer, lengths=_lengths if options.length_grouping else None)(
                 model=model,
-                args=trl_config(SFTConfig, job, options, max_length=None),
+                args=config,
                 train_dataset=_dataset(right),
                 processing_class=tokenizer,
+                peft_config=peft_config(options),
             )
 
-        history = train(job, options, build)
+        history = train(job, options, config, build)
         return TrainingReport(
             steps=len(history),
             metrics={
@@ -61,6 +72,10 @@ def _dataset(right: list[Example]) -> Any:
             "labels": [[-100] * len(item.prompt_ids) + list(item.response.token_ids) for item in right],
         }
     )
+
+
+def _lengths(dataset: Any) -> list[int]:
+    return [len(ids) for ids in dataset["input_ids"]]
 
 
 @hookimpl

@@ -7,18 +7,20 @@ ids that were sampled are the ids that are trained: data reach TRL already token
 
 from __future__ import annotations
 
-import logging
-import random
+import os
 import shutil
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from saidpo_core import Progress, SaidpoError, TrainingJob, option
+from saidpo_core import Progress, TrainingJob, option
 from saidpo_plugins.common.checkpoints import best_device, free_device_memory, load_model, load_tokenizer
+from saidpo_plugins.trainers.lora import adapters, quantization
+from saidpo_plugins.trainers.quiet import quiet, same_random_state
+from saidpo_plugins.trainers.saving import require_finite, save_policy
+from saidpo_plugins.trainers.step_batches import split_batch
+from saidpo_plugins.trainers.within_round import checkpoints_of, last_whole, marks_whole
 
 History = Sequence[Mapping[str, float]]
 """What TRL logged: one entry an optimiser step, with ``loss`` and TRL's other metrics."""
@@ -28,7 +30,7 @@ History = Sequence[Mapping[str, float]]
 class TRLOptions:
     lr: float = option(5e-7, "peak learning rate", low=0)
     batch_size: int = option(64, "responses an optimiser step", low=1)
-    micro_batch_size: int = option(8, "of these on the device at once; the rest by accumulation", low=1)
+    micro_batch_size: int = option(8, "of these on a device at once, at most; the rest by accumulation", low=1)
     epochs: float = option(1.0, "passes over the round's data", low=0.01)
     steps: int = option(0, "optimiser steps a round, whatever the amount of data; 0: as many as epochs need", low=0)
     scheduler: Literal["cosine", "linear", "constant"] = option("cosine", "learning-rate schedule within a round")
@@ -37,106 +39,135 @@ class TRLOptions:
     gradient_checkpointing: Literal["auto", "on", "off"] = option(
         "auto", "on saves memory; auto: on with an accelerator"
     )
-    dtype: Literal["auto", "float32", "bfloat16"] = option(
+    dtype: Literal["auto", "float32", "mixed", "bfloat16"] = option(
         "auto",
-        "auto: float32 weights, on a GPU bfloat16 arithmetic; bfloat16: bfloat16 weights too, which take half the "
-        "memory, but small updates are rounded away",
+        "float32: weights and arithmetic; mixed: float32 weights, bfloat16 arithmetic; bfloat16: weights too, half the "
+        "memory, but small updates are rounded away; auto: mixed on a CUDA device, else float32",
+    )
+    lora_r: int = option(
+        0, "rank of LoRA adapters, trained instead of the weights and merged at the end; 0: off", low=0
+    )
+    lora_alpha: float | Literal["auto"] = option("auto", "scale of the adapters, times 1/r; auto: twice r", low=0)
+    lora_targets: tuple[str, ...] = option(("all-linear",), "layers with adapters, by name")
+    qlora: bool = option(False, "hold the weights below the adapters in 4 bits (bitsandbytes; needs CUDA and lora_r)")
+    liger: bool = option(False, "layers by liger's kernels (needs CUDA)")
+    launch: Literal["auto", "none", "ddp", "fsdp2", "zero3"] | Path = option(
+        "auto",
+        "several processes by accelerate: ddp, fsdp2 or zero3 as shipped, or an accelerate config file; none: this "
+        "process alone; auto: with several CUDA devices ddp if the training fits on each, else fsdp2",
+    )
+    processes: int | Literal["auto"] = option("auto", "how many of them; auto: one a CUDA device", low=1)
+    save_every: int = option(
+        0, "keep a checkpoint every so many steps, from which a killed round goes on; 0: it begins again", low=0
     )
     trust_remote_code: bool = option(False, "run Python code that comes with the checkpoint")
 
+    def __post_init__(self) -> None:
+        if self.qlora and not self.lora_r:
+            raise ValueError("--trainer.qlora needs --trainer.lora_r, such as 16: weights in 4 bits cannot be trained")
 
-def train(job: TrainingJob, options: TRLOptions, build: Callable[[Any, Any], Any]) -> History:
-    """Train the job's policy by the TRL trainer that ``build(model, tokenizer)`` makes, and write it to ``job.out``."""
+
+def train(job: TrainingJob, options: TRLOptions, config: Any, build: Callable[[Any, Any], Any]) -> History:
+    """Train the job's policy by the TRL trainer that ``build(model, tokenizer)`` makes, and write it to ``job.out``.
+
+    ``config`` is what the trainer is built with: DeepSpeed has to know it before a model is loaded.
+    """
     from transformers import PrinterCallback
 
     with quiet(), same_random_state():
         tokenizer = load_tokenizer(job.policy, trust_remote_code=options.trust_remote_code)
-        trainer = build(load_policy(job.policy, options), tokenizer)
+        trainer = build(load_policy(job.policy, options, config), tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_progress_callback(job.progress))
+        trainer.add_callback(marks_whole())
+        done = last_whole(checkpoints_of(job), processes_here()) if options.save_every else None
         try:
-            trainer.train()
+            trainer.train(resume_from_checkpoint=str(done) if done else None)
         except RuntimeError:  # torch refuses to sample from what is not finite
-            _require_finite(trainer.model)
+            require_finite(trainer.model.named_parameters())
             raise
-        _require_finite(trainer.model)
-        trainer.model.save_pretrained(job.out)
-        tokenizer.save_pretrained(job.out)
-    shutil.rmtree(job.out / "trl", ignore_errors=True)  # TRL's own output folder, empty here
+        save_policy(trainer, job, options)
+        if config.process_index == 0:
+            tokenizer.save_pretrained(job.out)
+            shutil.rmtree(config.output_dir, ignore_errors=True)  # TRL's own output folder
     history: History = [entry for entry in trainer.state.log_history if "loss" in entry]
     del trainer
     free_device_memory()
     return history
 
 
-def load_policy(folder: Path, options: TRLOptions) -> Any:
-    """A policy to train, or a reference. Weights in bfloat16 hardly move at rates such as 5e-7: a test shows it."""
-    dtype = "float32" if options.dtype == "auto" else options.dtype
-    return load_model(folder, dtype=dtype, device=best_device(), trust_remote_code=options.trust_remote_code)
+def load_policy(folder: Path, options: TRLOptions, config: Any) -> Any:
+    """A policy to train, or a reference. Weights in bfloat16 hardly move at rates such as 5e-7: a test shows it.
+
+    Weights below adapters do not move at all, and are held in what the arithmetic is done in. Sharded models are
+    loaded into the CPU's memory, and go to the devices in shards.
+    """
+    frozen = bool(options.lora_r)
+    dtype = "bfloat16" if options.dtype == "bfloat16" or (frozen and config.bf16) else "float32"
+    sharded = sharding(config) is not None
+    device = "cpu" if sharded else str(config.device)
+    extra = quantization(config) if options.qlora else {}
+    return load_model(folder, dtype=dtype, device=device, trust_remote_code=options.trust_remote_code, **extra)
 
 
-def trl_config(kind: Any, job: TrainingJob, options: TRLOptions, **own: Any) -> Any:
+def peft_config(options: TRLOptions) -> Any:
+    """What TRL takes as ``peft_config``: None without adapters."""
+    return adapters(options) if options.lora_r else None
+
+
+def sharding(config: Any) -> Literal["fsdp", "zero3"] | None:
+    """How the weights are spread over the processes, if they are."""
+    from accelerate.utils import DistributedType
+
+    kind = config.distributed_state.distributed_type
+    if kind == DistributedType.FSDP or os.environ.get("ACCELERATE_USE_FSDP") == "true":
+        return "fsdp"
+    plugin = config.deepspeed_plugin
+    return "zero3" if plugin is not None and plugin.zero_stage == 3 else None
+
+
+def processes_here() -> int:
+    """How many processes train together; this is one of them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def trl_config(kind: Any, job: TrainingJob, options: TRLOptions, *, smallest_batch: int = 1, **own: Any) -> Any:
     """TRL's configuration of class ``kind``: what all share, and its ``own`` settings, which win."""
     device = best_device()
-    micro = min(options.micro_batch_size, options.batch_size)
+    micro, accumulation = split_batch(options.batch_size, options.micro_batch_size, processes_here(), smallest_batch)
     checkpointing = options.gradient_checkpointing
     length: dict[str, Any] = {"max_steps": options.steps} if options.steps else {"num_train_epochs": options.epochs}
+    bf16 = options.dtype in ("mixed", "bfloat16") or (options.dtype == "auto" and device == "cuda")
+    # DeepSpeed's own bf16 rounds the weights when it takes them over, so what earlier rounds have learnt would be lost.
+    whole_below_zero = bf16 and options.dtype != "bfloat16" and os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
     settings: dict[str, Any] = {
-        "output_dir": str(job.out / "trl"),
+        "output_dir": str(checkpoints_of(job) if options.save_every else job.out / "trl"),
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": max(1, round(options.batch_size / micro)),
+        "gradient_accumulation_steps": accumulation,
         "learning_rate": options.lr,
         "lr_scheduler_type": options.scheduler,
         "warmup_steps": min(options.warmup, 1 - 1e-9),  # a share; 1 would mean one step
         "max_grad_norm": options.max_grad_norm,
-        "bf16": device == "cuda" and options.dtype != "float32",
+        "bf16": bf16 and not whole_below_zero,
         "gradient_checkpointing": device != "cpu" if checkpointing == "auto" else checkpointing == "on",
+        "use_liger_kernel": options.liger,
         "use_cpu": device == "cpu",
         "dataloader_pin_memory": device == "cuda",
         "seed": job.seed % 2**32,
         "logging_steps": 1,
-        "save_strategy": "no",
+        "save_strategy": "steps" if options.save_every else "no",
+        "save_steps": options.save_every or 1,
+        "save_total_limit": 1,
         "report_to": "none",
         "disable_tqdm": True,
         **length,
     }
-    config = kind(**(settings | own))
+    with quiet():
+        config = kind(**(settings | own))
+    if whole_below_zero:
+        config.deepspeed_plugin.deepspeed_config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
     config._n_gpu = min(1, config.n_gpu)  # one process, one device: with several in sight TRL refuses to start
     return config
-
-
-def pretokenised(kind: Any, references: Sequence[str] = ()) -> Any:
-    """TRL's trainer class ``kind``, taking tokenised data as they are.
-
-    ``references`` are the columns of reference log-probabilities, if there are any, in the order in which TRL
-    computes them. TRL would keep them in a file of the temporary folder, where a killed process leaves it, and take
-    them from there whatever batch size they were computed with.
-    """
-
-    class Pretokenised(kind):  # type: ignore[misc, unused-ignore]
-        def _send_telemetry(self) -> None:
-            """Nothing is reported to anybody."""
-
-        def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
-            return dataset
-
-        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            # Warming up begins at 0, so a training of one step that warms up for one step would change nothing.
-            self.args.warmup_steps = min(self.args.get_warmup_steps(num_training_steps), num_training_steps - 1)
-            return super().create_scheduler(num_training_steps, optimizer)
-
-        def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
-            import torch
-            from torch.utils.data import DataLoader
-
-            loader = DataLoader(dataset, batch_size=batch_size, collate_fn=self.data_collator)
-            model = self.ref_model or self.model
-            batches = [self.compute_ref_log_probs(model, batch) for batch in self.accelerator.prepare(loader)]
-            for column, parts in zip(references, zip(*batches, strict=True), strict=True):
-                dataset = dataset.add_column(column, torch.cat(parts).tolist())
-            return dataset
-
-    return Pretokenised
 
 
 def late_mean(history: History, key: str) -> float:
@@ -153,43 +184,3 @@ def _progress_callback(progress: Progress) -> Any:
             progress(state.global_step, state.max_steps)
 
     return ReportProgress()
-
-
-def _require_finite(model: Any) -> None:
-    import torch
-
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
-        raise SaidpoError("training ended with weights that are not finite; lower --trainer.lr")
-
-
-@contextmanager
-def same_random_state() -> Iterator[None]:
-    """Put the global random state back at the end: transformers and TRL seed Python's, NumPy's and torch's."""
-    import numpy as np
-    import torch
-
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Progress is ours to show: silence the chatter of the libraries below."""
-    from transformers.utils import logging as transformers_logging
-
-    trl = logging.getLogger("trl")
-    verbosity, level = transformers_logging.get_verbosity(), trl.level
-    transformers_logging.set_verbosity_error()
-    trl.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        trl.setLevel(level)

@@ -1,0 +1,151 @@
+"""What a study found: curves, budgets, scores, and the differences between arms with their intervals (**ours**).
+
+Runs are paired: arms of one first policy (base) and seed share their pool, their first probe and their limit of tokens.
+A difference is the mean over all pairs. Its error comes from the spread between seeds *within* the bases, so that its
+interval speaks of new seeds on these very bases; with three bases or more a second interval, from the spread of the
+bases' means, speaks of other bases made in the same way. p-values are two-sided, and corrected by Holm's method for the
+number of arms that are compared with the reference, on the one score that the study names. Other scores are shown with
+their intervals and without p-values: they were not what was asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from saidpo_core.errors import SaidpoError
+from saidpo_core.statistics import Difference, difference, holm, mean_and_sd
+from saidpo_core.study.plan import Job, Study
+from saidpo_core.summary import read_summary
+
+Block = tuple[str, int]
+"""Base and seed: what a pair of runs shares."""
+_UNEQUAL = 0.05
+_BUDGETS = ("tokens", "explored", "steps", "pairs", "seconds")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run, as far as a study looks at it."""
+
+    curve: tuple[float, ...]
+    """Balanced held-out accuracy before training and after each round, in [0, 1]; a run that stopped early stays."""
+    totals: Mapping[str, float]
+    """Tokens generated, problems explored, optimiser steps, pairs and seconds, over all rounds."""
+
+    def score(self, name: str) -> float:
+        """``final``, ``mean`` and ``round-N`` in [0, 1]; ``per-100k-tokens`` is accuracy gained for 100,000 tokens."""
+        if name == "final":
+            return self.curve[-1]
+        if name == "mean":
+            return sum(self.curve[1:]) / len(self.curve[1:])
+        if name == "per-100k-tokens":
+            return 1e5 * (self.curve[-1] - self.curve[0]) / max(1.0, self.totals["tokens"])
+        return self.curve[min(int(name.removeprefix("round-")), len(self.curve) - 1)]
+
+
+def analyse(study: Study) -> dict[str, Any]:
+    """All figures of a study, as JSON holds them (None for what there is not). Failed runs are left out and counted."""
+    runs = {job: found for job in study.jobs if (found := read_run(job)) is not None}
+    rounds = min(job.settings.run.rounds for job in study.jobs)
+    others = [*(f"round-{t}" for t in range(1, rounds)), "final", "mean", "per-100k-tokens"]
+    scores = list(dict.fromkeys([study.score, *others]))
+    arms = {arm: _arm(study, arm, runs, scores) for arm in study.arms}
+    primary: dict[str, Difference] = {}
+    comparisons: dict[str, dict[str, Any]] = {arm: {} for arm in study.arms[1:]}
+    for name in scores:
+        for arm in study.arms[1:]:
+            tested = difference(_paired(study, arm, runs, name))
+            comparisons[arm][name] = asdict(tested)
+            if name == study.score:
+                primary[arm] = tested
+    corrected = holm({arm: tested.p for arm, tested in primary.items()})
+    for arm, p in corrected.items():
+        comparisons[arm][study.score]["p_corrected"] = p
+    tree: dict[str, Any] = {
+        "title": study.title,
+        **study.texts,
+        "reference": study.reference,
+        "score": study.score,
+        "bases": list(study.bases),
+        "seeds": list(study.seeds),
+        "budget": {"tokens": study.tokens, "steps": study.steps, "warnings": _budget_warnings(study, arms)},
+        "runs": {"planned": len(study.jobs), "finished": len(runs)},
+        "arms": arms,
+        "comparisons": comparisons,
+    }
+    return {key: _without_nan(value) for key, value in tree.items()}
+
+
+def read_run(job: Job) -> Run | None:
+    """None if the run has not ended."""
+    try:
+        tree = read_summary(job.folder)
+    except (OSError, ValueError):
+        return None
+    if not tree.get("finished"):
+        return None
+    rows = tree["rounds"]
+    curve = [row["accuracy_balanced"] for row in rows]
+    if None in curve:
+        raise SaidpoError(f"{job.folder}: no held-out problems, so nothing to compare; give the pool some")
+    curve += [curve[-1]] * (1 + job.settings.run.rounds - len(curve))
+    return Run(tuple(curve), {key: float(sum(row.get(key) or 0 for row in rows[1:])) for key in _BUDGETS})
+
+
+def _arm(study: Study, arm: str, runs: Mapping[Job, Run], scores: Sequence[str]) -> dict[str, Any]:
+    mine = {job: run for job, run in runs.items() if job.arm == arm}
+    planned = sum(job.arm == arm for job in study.jobs)
+    if not mine:
+        return {"runs": 0, "planned": planned}
+    curves = list(zip(*(run.curve for run in mine.values()), strict=True))
+    totals = {key: sum(run.totals[key] for run in mine.values()) / len(mine) for key in _BUDGETS}
+    return {
+        "runs": len(mine),
+        "planned": planned,
+        "mean": [mean_and_sd(values)[0] for values in curves],
+        "sd": [mean_and_sd(values)[1] for values in curves],
+        "scores": {name: mean_and_sd([run.score(name) for run in mine.values()]) for name in scores},
+        **totals,
+        "yield": totals["pairs"] / totals["explored"] if totals["explored"] else math.nan,
+        "accuracy": {f"{job.base}/seed-{job.seed}": list(run.curve) for job, run in mine.items()},
+    }
+
+
+def _paired(study: Study, arm: str, runs: Mapping[Job, Run], score: str) -> dict[str, list[float]]:
+    """Base -> differences of the score, of the seeds that both arms finished."""
+    by_block: dict[Block, dict[str, float]] = {}
+    for job, run in runs.items():
+        by_block.setdefault((job.base, job.seed), {})[job.arm] = run.score(score)
+    found: dict[str, list[float]] = {base: [] for base in study.bases}
+    for (base, _), values in by_block.items():
+        if arm in values and study.reference in values:
+            found[base].append(values[arm] - values[study.reference])
+    return found
+
+
+def _budget_warnings(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where what was held equal did not come out equal."""
+    held = [key for key, how in (("tokens", study.tokens), ("steps", study.steps)) if how != "free"]
+    found = [f"{key} were left free: arms may have used more or less" for key in ("tokens", "steps") if key not in held]
+    base = arms[study.reference]
+    for arm in study.arms[1:]:
+        for key in held:
+            if not base.get(key) or key not in arms[arm]:
+                continue
+            ratio = arms[arm][key] / base[key] - 1
+            if abs(ratio) > _UNEQUAL:
+                found.append(
+                    f"{arm} used {abs(ratio):.0%} {'more' if ratio > 0 else 'fewer'} {key} than {study.reference}"
+                )
+    return found
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+from tests.cli.conftest import saidpo as saidpo  # a fixture

@@ -1,0 +1,175 @@
+"""``saidpo study`` in real processes: what runs, what is kept through a kill, and what a wrong file is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Saidpo
+
+STUDY = """
+title = "Where are problems drawn?"
+question = "A question with | a bar."
+reference = "uniform"
+[arms.error-weighted]
+sampler = "error-weighted"
+[arms.uniform]
+sampler = "uniform"
+[settings]
+rounds = 2
+probe_min = 24
+draw = 40
+samples = 4
+embedder = "tfidf"
+"generator.max_new_tokens" = 48
+pool = { size = 240, held_out = 4 }
+trainer = { steps = 3, batch_size = 8, micro_batch_size = 8 }
+[on.embedded]
+bases = ["embedded"]
+seeds = 2
+[on.one]
+bases = ["embedded"]
+seeds = [7]
+settings = { rounds = 1 }
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "where.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def figures(out: Path) -> object:
+    """All that a study found, but for measured seconds."""
+    tree = json.loads((out / "study.json").read_text())
+    for arm in tree["arms"].values():
+        arm.pop("seconds")
+    return tree
+
+
+def begun(out: Path) -> list[Path]:
+    return sorted(out.glob("*/*/*/round-1/01-probe*"))
+
+
+def children() -> set[int]:
+    """Processes that run a job of a study."""
+    found = subprocess.run(["pgrep", "-f", "saidpo_core.study.child"], capture_output=True, text=True)
+    return set(map(int, found.stdout.split()))
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_same_command_gives_the_same_table(
+    tmp_path: Path, study: Path, saidpo: Saidpo
+) -> None:
+    whole = saidpo("study", str(study), "--out=whole", "--jobs=2", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    before = children()
+    command = [sys.executable, "-m", "saidpo_core.cli", "study", str(study), "--out=killed", "--jobs=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    for moment in (1, 3):  # runs that have begun their first probe
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+        while len(begun(tmp_path / "killed")) < moment and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        deadline = time.monotonic() + 10
+        while children() - before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not children() - before, "a run outlives its study"
+    again = saidpo("study", str(study), "--out=killed", "--jobs=2", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
+    assert (tmp_path / "killed/study.md").read_text() == (tmp_path / "whole/study.md").read_text()
+    thrice = saidpo("study", str(study), "--out=killed", cwd=tmp_path)
+    assert thrice.returncode == 3
+    assert "nothing was run: all 4 runs in killed were complete already" in thrice.stderr
+
+
+@pytest.mark.slow
+def test_another_place_and_a_changed_setting(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
+    done = saidpo("study", str(study), "--on=one", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    tree = json.loads(done.stdout[done.stdout.index("\n{") :])
+    assert tree["seeds"] == [7]
+    assert tree["runs"] == {"planned": 2, "finished": 2}
+    [difference] = tree["comparisons"].values()
+    assert difference["final"]["p"] is None  # one pair cannot be tested, and no interval is made up
+    text = (tmp_path / "runs/where-one/study.md").read_text()
+    assert "too few pairs to test (1)" in text
+    study.write_text(STUDY.replace("samples = 4", "samples = 5"))
+    other = saidpo("study", str(study), "--on=one", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "samples: 4 -> 5" in other.stderr
+    assert "choose another --out" in other.stderr
+
+
+def test_a_plan_runs_nothing_and_lists_each_run(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
+    done = saidpo("study", str(study), "--plan", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    runs = [line for line in done.stdout.splitlines() if line.startswith("saidpo ")]
+    assert len(runs) == 4
+    assert all("--round-tokens=auto" in line and "--trainer.steps=3" in line for line in runs)
+    assert "--sampler=uniform" in runs[0]  # the reference comes first
+    assert [path.name for path in tmp_path.iterdir()] == ["where.toml"]
+
+
+def test_a_grid_makes_an_arm_of_each_combination(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
+    head, tail = STUDY.split("[arms.error-weighted]")
+    tail = tail[tail.index("[settings]") :]
+    grid = '[grid]\n"clusterer.k" = [4, 8]\nsampler = ["uniform", "static"]\n'
+    study.write_text(head.replace('reference = "uniform"', "") + grid + tail)
+    done = saidpo("study", str(study), "--plan", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "8 runs: 4 arms, 1 bases, 2 seeds" in done.stdout
+    assert "reference: clusterer.k=4, sampler=uniform" in done.stdout
+    assert "--clusterer.k=8 --sampler=static" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('sampler = "uniform"', 'sampler = "unifrom"', "arms.uniform.sampler: unknown sampler 'unifrom'"),
+        ("samples = 4", "sample = 4", "where.toml: settings.sample: unknown key. Did you mean samples?"),
+        ("rounds = 2", "rounds = 0", "where.toml: settings.rounds: must be >= 1"),
+        ('title = "', 'titel = "x"\ntitle = "', "unknown key 'titel'. Did you mean title?"),
+        ('reference = "uniform"', 'reference = "idpo"', "no arm is called 'idpo'"),
+        ('reference = "uniform"', 'score = "round-3"', "score: expected one of final"),
+        ("seeds = 2", "seeds = 0", "on.embedded.seeds: expected how many"),
+        ("seeds = 2", "seeds = [1, 1]", "a seed comes twice"),
+        ('bases = ["embedded"]\nseeds = 2', "seeds = 2", "on.embedded.bases: expected a list"),
+        ('sampler = "uniform"', 'sampler = "uniform"\nsamples = 8', "arms differ in samples"),
+        ("steps = 3", "steps = 0", "optimiser steps a round are not the same number in all arms (by the data)"),
+        ("[settings]", "[settings", "not TOML"),
+        ('sampler = "uniform"', 'sampler = "uniform"\ntrainer = { steps = 4 }', "(3, 4)"),
+        ("[on.embedded]", "[budget]\ntokens = 0\n[on.embedded]", "budget.tokens: expected auto, free or a number"),
+    ],
+)
+def test_what_cannot_run_is_said_before_anything_does(
+    tmp_path: Path, study: Path, saidpo: Saidpo, old: str, new: str, message: str
+) -> None:
+    assert old in STUDY
+    study.write_text(STUDY.replace(old, new, 1))
+    done = saidpo("study", str(study), cwd=tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["where.toml"]
+
+
+def test_a_place_that_is_not_there(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
+    done = saidpo("study", str(study), "--on=reel", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--on=reel" in done.stderr
+    assert "Known: embedded, one" in done.stderr
+    missing = saidpo("study", "none.toml", cwd=tmp_path)
+    assert missing.returncode == 2
+    assert "none.toml: no such file" in missing.stderr
