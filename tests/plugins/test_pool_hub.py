@@ -301,17 +301,15 @@ class TestDecontamination:
         assert [p.answer for p in sets.problems] == ["1", "2", "3", "2", "10"]
         assert sets.notes[0].endswith("(dropped: 2 in an evaluation set)")
         assert sets.notes[2].startswith(
-            "1 problems were dropped because they share 13 words in a row with one of the 1 questions of aime24.jsonl, "
-            "or equal it, such as pool-0000003 (In HAS THREE FIELDS"
+            "aime24.jsonl (1 questions): 1 dropped from the pool for 13 words in a row in common, or as equal, such as "
+            "pool-0000003 (In HAS THREE FIELDS"
         )
-        assert (
-            "one of the 2 questions of short.parquet, or equal it, such as pool-0000005 (what is 7 - 3?)"
-            in sets.notes[3]
-        )
+        assert sets.notes[3].startswith("short.parquet (2 questions): 1 dropped")
+        assert sets.notes[3].endswith("such as pool-0000005 (what is 7 - 3?)")
 
     def test_a_set_that_touches_nothing_is_told_too(self, tmp_path: Path) -> None:
         sets = load(write(tmp_path / "a.jsonl", *sums(3)), decontaminate=[write(tmp_path / "b.jsonl", *sums(2, 9))])
-        assert sets.notes[-1].startswith("0 problems were dropped")
+        assert "0 dropped from the pool" in sets.notes[-1]
 
     @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.lists(st.sampled_from("abc"), max_size=30))
     def test_overlap_is_what_the_definition_says(self, one: list[str], two: list[str]) -> None:
@@ -355,6 +353,13 @@ class TestCache:
 
 
 class TestRefuses:
+    def test_without_the_hub_a_benchmark_by_its_name_is_missed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+        with pytest.raises(UsageError, match=r"--pool\.decontaminate: the hub cannot be reached for math-ai/aime24"):
+            load(write(tmp_path / "a.jsonl", *sums(3)), decontaminate=["aime24"])
+
     @pytest.mark.parametrize(
         ("dataset", "why"),
         [

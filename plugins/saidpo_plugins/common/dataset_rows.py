@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core import UsageError
+from saidpo_plugins.common.rows import quiet_datasets
 
 _FORMATS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".arrow": "arrow"}
 _BATCH = 1000
@@ -46,14 +47,14 @@ def identity_of(place: Place, split: str, flag: str) -> Any:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path] * path.is_file()
         return [split, [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files]]
     with ExitStack() as stack, _told(place, split, flag):
-        stack.enter_context(quiet())
+        stack.enter_context(_quiet(place))
         return [place.where, split, [dataset._fingerprint for dataset in _open(place, split, stack)]]
 
 
 def rows_of(place: Place, split: str, flag: str) -> Iterator[dict[str, Any]]:
     """Each row as a dictionary; ``flag`` is named in errors."""
     with ExitStack() as stack, _told(place, split, flag):
-        stack.enter_context(quiet())
+        stack.enter_context(_quiet(place))
         for dataset in _open(place, split, stack):
             for batch in dataset.iter(batch_size=_BATCH):
                 columns = list(batch)
@@ -122,26 +123,21 @@ def _why(place: Place, split: str, error: Exception) -> str:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no warnings of ``datasets`` and the hub's client, which retries aloud."""
-    import datasets
+def _quiet(place: Place) -> Iterator[None]:
+    """No progress bars and no log of ``datasets`` and the hub's client, which retries aloud; without a network, and so
+    without waiting for it, if the hub cannot be found.
+    """
     from huggingface_hub.utils import logging as hub
 
-    bars, level, hub_level = (
-        datasets.are_progress_bars_disabled(),
-        datasets.logging.get_verbosity(),
-        hub.get_verbosity(),
-    )
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    from saidpo_plugins.common.benchmarks import hub_can_be_found
+
+    level = hub.get_verbosity()
     hub.set_verbosity(50)  # critical
     try:
-        yield
+        with quiet_datasets(offline=place.path is None and not hub_can_be_found()):
+            yield
     finally:
-        hub.set_verbosity(hub_level)
-        datasets.logging.set_verbosity(level)
-        if not bars:
-            datasets.enable_progress_bars()
+        hub.set_verbosity(level)
 
 
 def first_of(columns: Sequence[str], wanted: Sequence[str]) -> str:

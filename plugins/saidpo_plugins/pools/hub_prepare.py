@@ -109,8 +109,8 @@ class _Book:
             count = self._overlaps[name]
             such = f", such as {self._examples[name]}" if count else ""
             lines.append(
-                f"{count:,} problems were dropped because they share {WORDS} words in a row with one of the {size:,} "
-                f"questions of {name}, or equal it{such}"
+                f"{name} ({size:,} questions): {count:,} dropped from the pool for {WORDS} words in a row in common, "
+                f"or as equal{such}"
             )
         return lines
 

@@ -69,9 +69,20 @@ def sources_of(options: HubOptions) -> list[Source]:
 
 
 def evaluation_sets(options: HubOptions) -> list[Source]:
-    """What the pool is decontaminated against. A file has one split; a dataset's is ``test``."""
-    plain = type(options)(dataset=options.dataset)
-    return [_source(text, "--pool.decontaminate", plain, evaluation=True) for text in options.decontaminate]
+    """What the pool is decontaminated against: the paper's benchmarks by their names, or datasets; of those the split
+    ``test``. A file has one split.
+    """
+    from saidpo_plugins.common.benchmarks import BENCHMARKS
+
+    flag, plain = "--pool.decontaminate", type(options)(dataset=options.dataset)
+    found = []
+    for text in options.decontaminate:
+        if (known := BENCHMARKS.get(text)) is None:
+            found.append(_source(text, flag, plain, evaluation=True))
+        else:
+            place = Place(where=known.path, configs=(known.config,) if known.config else ())
+            found.append(Source(text, flag, place, Columns(), None, known.split))
+    return found
 
 
 def questions_of(source: Source) -> Iterator[str]:
