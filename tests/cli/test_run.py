@@ -111,7 +111,7 @@ def test_each_stage_holds_what_its_manifest_says_and_follows_from_the_one_before
 
 def test_nothing_but_safetensors_and_text_is_written(finished: FinishedRun) -> None:
     kinds = {file.suffix for file in finished.path.rglob("*") if file.is_file()}
-    assert kinds <= {".json", ".jsonl", ".toml", ".safetensors", ".jinja", ".txt", ".model", ""}
+    assert kinds <= {".json", ".jsonl", ".toml", ".safetensors", ".jinja", ".txt", ".model", ".html", ""}
     assert [file.name for file in finished.path.rglob("*") if file.is_file() and not file.suffix] == ["lock"]
 
 

@@ -50,9 +50,7 @@ class OpenAIOptions:
     retries: int = option(4, "times that a failed request is sent again, with growing delays", low=0)
     startup: float = option(900.0, "seconds that the command of serve may take to answer, that of update to end", low=1)
     canary: float = option(
-        0.1,
-        "mean difference to the policy's own log-probabilities that is borne, in nats a token; 0: not compared",
-        low=0,
+        0.3, "how far its logits may seem off the policy's, in nats; 16 bits cost up to 0.3; 0: not compared", low=0
     )
 
 
