@@ -16,7 +16,7 @@ from saidpo_core import Generation, Problem, Request, Response, UsageError
 from saidpo_core.conformance.samples import no_progress
 from saidpo_core.intervals import accuracy_interval, mean_interval
 from saidpo_plugins.common import benchmarks
-from saidpo_plugins.common.benchmarks import BENCHMARKS, content_hash, from_file, from_hub, last_box, load_benchmarks
+from saidpo_plugins.common.benchmarks import BENCHMARKS, content_hash, from_file, from_hub, load_benchmarks
 from saidpo_plugins.evaluators.benchmarks import BenchmarksEvaluator, BenchmarksOptions
 from saidpo_plugins.verifiers.math import MathVerifier
 
@@ -229,14 +229,6 @@ def test_the_revision_is_the_commit_in_what_was_downloaded() -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
     assert benchmarks._revision(Table(Info({f"hf://datasets/math-ai/aime24@{commit}/test.parquet": {}}))) == commit
     assert benchmarks._revision(Table(Info(None))) == "unknown"
-
-
-@pytest.mark.parametrize(
-    ("text", "box"),
-    [("\\boxed{1} then \\boxed{\\frac{a}{b}}.", "\\frac{a}{b}"), ("\\fbox{2}", "2"), ("none", ""), ("\\boxed{1", "")],
-)
-def test_the_last_box_has_its_braces_matched(text: str, box: str) -> None:
-    assert last_box(text) == box
 
 
 def test_the_hash_follows_from_questions_and_answers_alone() -> None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from saidpo_core import Problem, UsageError
+from saidpo_plugins.common.gold import last_box
 from saidpo_plugins.common.rows import quiet_datasets, rows_of
 
 _QUESTION = ("question", "problem", "Question", "Problem")
@@ -248,20 +249,6 @@ def _problems(benchmark: Benchmark, name: str, rows: Iterator[tuple[str, Any]], 
     if not found:
         raise UsageError(f"{name} ({source}): holds no problem")
     return found
-
-
-def last_box(text: str) -> str:
-    r"""What the last ``\boxed{...}`` holds, braces matched; empty if there is none."""
-    start = max(text.rfind(r"\boxed{"), text.rfind(r"\fbox{"))
-    if start < 0:
-        return ""
-    start = text.index("{", start) + 1
-    depth = 1
-    for place in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if depth == 0:
-            return text[start:place].strip()
-    return ""
 
 
 def content_hash(problems: Sequence[Problem]) -> str:
