@@ -35,7 +35,6 @@ COMMON = ("--quiet", "--max-pairs=105")
 ARMS: dict[str, tuple[str, ...]] = {
     "fixed": (),
     "pair": ("--generator.early_stop=pair",),
-    "give up 4": ("--generator.early_stop=pair", "--generator.give_up=4", "--draw=1200"),
     "give up 3": ("--generator.early_stop=pair", "--generator.give_up=3", "--draw=1200"),
 }
 
@@ -152,11 +151,11 @@ def report(found: dict[str, list[Outcome]]) -> None:
         print("| " + " | ".join(cells) + " |")
     bound = fmean(r.drawn_tokens / r.oracle_tokens for r in fixed)
     share = fmean(r.first_usable / r.drawn_usable for r in fixed)
-    times = fmean(r.first_usable / r.first_tokens / (r.drawn_usable / r.drawn_tokens) for r in fixed)
+    first = fmean(r.first_usable / r.first_tokens / (r.drawn_usable / r.drawn_tokens) for r in fixed)
     print(
         f"\nfixed, without the probe: a stop at the second response of every usable problem would be {bound:.2f} times;"
     )
-    print(f"the first {FIRST} responses to each are {times:.2f} times, for {share:.2f} of the usable problems")
+    print(f"the first {FIRST} responses to each are {first:.2f} times, for {share:.2f} of the usable problems")
     print("\nMeans over seeds; in brackets the 95% interval of the mean of the differences or ratios paired by seed.")
 
 
