@@ -84,7 +84,7 @@ def _keep_outputs_whole(accelerator: Any) -> None:
 
     Of log-probabilities that leaves 8 bits: a response at -100 nats would be known to half a nat.
     """
-    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    plugin: Any = getattr(accelerator.state, "fsdp_plugin", None)
     policy = getattr(plugin, "mixed_precision_policy", None)
     if policy is not None and plugin.fsdp_version == 2:
         import torch
