@@ -19,11 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from saidpo_core import (
     Component,
     Generation,
-    GenerationEstimate,
-    GenerationWork,
     Generator,
-    Machine,
-    ModelShape,
     Request,
     Trial,
     UsageError,
@@ -32,6 +28,7 @@ from saidpo_core import (
 )
 
 if TYPE_CHECKING:
+    from saidpo_core import GenerationEstimate, GenerationWork, Machine, ModelShape
     from saidpo_core.registry import Offer
 
 
