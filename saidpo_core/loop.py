@@ -62,7 +62,7 @@ class Loop:
         self.measured = problems_to_measure(self.run_dir, self.parts, sets.held_out)
         self.parts.verifier.prepare({problem.domain for problem in (*sets.problems, *self.measured)})
         problems = [*sets.problems, *self.measured]
-        seen = seen_in_training(sets.problems, self.measured)
+        seen = seen_in_training(sets.problems, self.measured) if self.measured != sets.held_out else []
         self.summary.warn(preflight(self.run_dir, self.parts, self.first_policy, problems, seen))
         self.knowledge = find_knowledge(self.run_dir, self.parts, sets, self.options.seed)
         policy = self.first_policy

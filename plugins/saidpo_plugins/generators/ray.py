@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from saidpo_core import (
+    ChecksPrompts,
     Component,
     Generation,
     Generator,
@@ -54,6 +55,10 @@ class RayGenerator:
 
     def check(self, policy: Path) -> None:
         self._engine().check(policy)
+
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        engine = self._engine()
+        return engine.preflight(policy, requests) if isinstance(engine, ChecksPrompts) else []
 
     @contextmanager
     def load(self, policy: Path) -> Iterator[RayEngine]:
