@@ -225,8 +225,8 @@ def explain_unknown(error: click.NoSuchOption) -> str:
             names = " or ".join(f"--{kind}={offer.component.name}" for offer in owners)
             return f"--{name} is an option of {names}, which was not chosen"
     own = [spec.name.replace("_", "-") for spec in specs_of(RunOptions)]
-    flags = (*own, *KINDS, "observers", "config", "run-dir", "dry-run", *(name.replace("_", "-") for name in PLANNING))
-    known = error.possibilities or [f"--{flag}" for flag in flags]
+    others = ("observers", "config", "run-dir", "dry-run", *(name.replace("_", "-") for name in PLANNING))
+    known = error.possibilities or [f"--{flag}" for flag in (*own, *KINDS, *others)]
     return f"unknown option --{name}.{nearest(f'--{name}', known)}"
 
 

@@ -129,6 +129,9 @@ class Component(Generic[T_co]):
     """Whether a built component can be pickled, and so be sent to another process. One that holds processes cannot."""
     order_matters: bool = False
     """Whether its results depend on the order of its input beyond coming in that order."""
+    separable: bool = False
+    """Embedders only: a text's vector does not depend on the texts beside it, so many are embedded, and kept, in parts.
+    """
     needs: str = ""
     """An optional package, by its import name, without which it cannot work; asked for before a run starts."""
     extra: str = ""
@@ -161,11 +164,23 @@ class Tagger(Protocol):
         ...
 
 
+class EstimatingTagger(Tagger, Protocol):
+    """A tagger whose work costs time or money, and that can say beforehand how much."""
+
+    def estimate(self, problems: Sequence[Problem]) -> str:
+        """What tagging them will take (requests, tokens, money), in one line: shown before it starts, kept in the
+        record. Raises ``UsageError`` if that is more than the options allow.
+        """
+        ...
+
+
 class Embedder(Protocol):
     """Vectors for texts (``--embedder``)."""
 
     def embed(self, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
-        """Shape [len(texts), d], finite. The core hands over every text once."""
+        """Shape [len(texts), d], finite. The core hands over every text once: all in one call, or, if the component
+        is ``separable``, many thousand a call.
+        """
         ...
 
 

@@ -55,6 +55,7 @@ FLAWS: dict[tuple[str, str], Flaw] = {
     ),
     ("embedder", "order_of_texts_does_not_matter"): ("            progress(", "            vectors[row, 0] += row\n            progress("),
     ("embedder", "different_texts_differ"): ("+= 1", "+= 0"),
+    ("embedder", "parts_give_what_the_whole_gives"): ("+= 1", "+= len(texts)"),
     ("clusterer", "order_of_problems_does_not_matter"): ("sides @ (2 ** np.arange(sides.shape[1]))", "np.arange(len(sides)) // 9"),
     ("clusterer", "works_with_any_seed"): (_FIRST, "1 / (rng.random() < 0.7)\n        first = embeddings"),
     ("difficulty", "order_of_problems_does_not_matter"): (
