@@ -3,6 +3,8 @@
 What a plug-in needs is imported from here.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from saidpo_core.components import (
     BringsProblems,
     ChecksPrompts,
@@ -27,16 +29,6 @@ from saidpo_core.components import (
 from saidpo_core.errors import MissingExtra, PluginError, SaidpoError, UsageError
 from saidpo_core.hookspecs import hookimpl
 from saidpo_core.options import option
-from saidpo_core.planning.records import (
-    GenerationEstimate,
-    GenerationWork,
-    Machine,
-    ModelShape,
-    Need,
-    PoolSize,
-    TrainingEstimate,
-    TrainingWork,
-)
 from saidpo_core.records import (
     Attempts,
     Evaluation,
@@ -56,6 +48,18 @@ from saidpo_core.records import (
     TrainingReport,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from saidpo_core.planning.records import (
+        GenerationEstimate,
+        GenerationWork,
+        Machine,
+        ModelShape,
+        Need,
+        PoolSize,
+        TrainingEstimate,
+        TrainingWork,
+    )
 
 __all__ = [
     "Attempts",
@@ -110,3 +114,12 @@ __all__ = [
     "option",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The records of planning, imported when they are asked for: ``saidpo --help`` needs none."""
+    if name in __all__:
+        from saidpo_core.planning import records
+
+        return getattr(records, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -58,9 +58,7 @@ def cli() -> None:
     "saidpo doctor, report, watch, plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
-@click.option(
-    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where it is kept  [default: runs/NAME]"
-)
+@click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="its folder  [default: runs/NAME]")
 @click.option("--quiet", is_flag=True, help="print the result only")
 @dry_run_options
 @click.pass_obj
@@ -185,13 +183,7 @@ def diff(run_a: Path, run_b: Path, as_json: bool, exit_code: bool) -> int:
 @click.option("--quiet", is_flag=True, help="print the table only")
 @click.pass_obj
 def evaluate(
-    registry: Registry,
-    /,
-    out: Path | None,
-    responses: Path | None,
-    run_dir: Path | None,
-    quiet: bool,
-    **flags: Any,
+    registry: Registry, /, out: Path | None, responses: Path | None, run_dir: Path | None, quiet: bool, **flags: Any
 ) -> None:
     """Measure a policy: saidpo eval --model MODEL --benchmarks aime24,amc23 --samples 32
 

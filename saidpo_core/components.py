@@ -13,15 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from saidpo_core.planning.records import (
-    GenerationEstimate,
-    GenerationWork,
-    Machine,
-    ModelShape,
-    PoolSize,
-    TrainingEstimate,
-    TrainingWork,
-)
 from saidpo_core.records import (
     Attempts,
     Evaluation,
@@ -39,6 +30,16 @@ from saidpo_core.records import (
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from saidpo_core.planning.records import (
+        GenerationEstimate,
+        GenerationWork,
+        Machine,
+        ModelShape,
+        PoolSize,
+        TrainingEstimate,
+        TrainingWork,
+    )
 
 T_co = TypeVar("T_co", covariant=True)
 

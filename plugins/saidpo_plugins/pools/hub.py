@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saidpo_core import Component, Pool, ProblemSets, SaidpoError, Trial, UsageError, hookimpl, option
+from saidpo_plugins.common.later import later
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,6 +151,7 @@ def saidpo_pools() -> list[Component[Pool]]:
             summary="datasets of the Hugging Face hub or of this disk, mixed, deduplicated, decontaminated",
             options=HubOptions,
             build=Hub,
+            plan=later("saidpo_plugins.pools.hub_sizes", "plan_hub"),
             trial=_trial,
         )
     ]

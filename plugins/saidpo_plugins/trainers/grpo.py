@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saidpo_core import Component, SaidpoError, Trainer, TrainingJob, TrainingReport, Trial, hookimpl, option
+from saidpo_plugins.common.later import later
 from saidpo_plugins.trainers.launch import spread
-from saidpo_plugins.trainers.planning import plan_grpo
 from saidpo_plugins.trainers.pretokenised import pretokenised
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import of_pair_problems, pair_problems
@@ -230,7 +230,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="Group Relative Policy Optimization (TRL), new responses rewarded by the run's verifier",
             options=GRPOOptions,
             build=GRPO,
-            plan=plan_grpo,
+            plan=later("saidpo_plugins.trainers.planning", "plan_grpo"),
             source="arXiv 2402.03300; an open question of the paper",
             trial=_trial,
         )

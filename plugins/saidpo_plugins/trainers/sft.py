@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
+from saidpo_plugins.common.later import later
 from saidpo_plugins.trainers.launch import spread
-from saidpo_plugins.trainers.planning import plan_sft
 from saidpo_plugins.trainers.pretokenised import pretokenised
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples, of_pair_problems
@@ -87,7 +87,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="supervised training on right responses: rejection sampling (TRL)",
             options=SFTOptions,
             build=SFT,
-            plan=plan_sft,
+            plan=later("saidpo_plugins.trainers.planning", "plan_sft"),
             source="rejection sampling, as in arXiv 2308.01825; which responses is ours",
         )
     ]
