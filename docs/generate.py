@@ -69,8 +69,9 @@ def hooks_page(registry: Registry) -> str:
     return filled(
         "hooks.md",
         kinds=table(["kind", "flag", "hook", "bundled, the default first"], rows),
-        offering="\n\n".join(offering_section(spec) for spec in specs if spec.result != "None"),
-        observing="\n\n".join(section(spec, spec.name) for spec in specs if spec.result == "None"),
+        offering="\n\n".join(offering_section(spec) for spec in specs if offers(spec)),
+        observing="\n\n".join(section(spec, spec.name) for spec in specs if not offers(spec)),
+        observers="\n\n".join(map(observer_section, bundled(registry, "observer"))),
         observer=fenced("python", (DOCS / "examples/observer.py").read_text(encoding="utf-8")),
     )
 
@@ -80,11 +81,28 @@ def hook_specs() -> list[Function]:
     return source("saidpo_core.hookspecs").functions("hookspec")
 
 
+def offers(spec: Function) -> bool:
+    """Whether this hook offers something; the others observe."""
+    return spec.result.startswith(("list[Component", "list[Policy"))
+
+
+def observer_section(offer: Offer) -> str:
+    """A bundled observer that can be chosen, with its options."""
+    specs = specs_of(offer.component.options)
+    names = [offer.option_flag(spec.name).removeprefix("--") for spec in specs]
+    parts = [f"### {offer.component.name}", markdown(source(offer.owner.module.partition(":")[0]).doc)]
+    if offer.component.needs:
+        parts.append(f"Needs `pip install 'saidpo[{offer.component.extra}]'`.")
+    return "\n\n".join([*parts, options_table(names, specs)] if specs else parts)
+
+
 def offering_section(spec: Function) -> str:
     kind = {hook: kind for kind, hook in KINDS.items()}.get(spec.name)
-    promises = (
-        f"What {a(kind)} promises: [{kind}](kinds/{kind}.md)." if kind else "Of what: [`Policy`](records.md#policy)."
-    )
+    others = {
+        "saidpo_policies": "Of what: [`Policy`](records.md#policy).",
+        "saidpo_observers": "Those that come with saidpo: [below](#observers-that-are-chosen).",
+    }
+    promises = f"What {a(kind)} promises: [{kind}](kinds/{kind}.md)." if kind else others[spec.name]
     return f"{section(spec, spec.name)}\n\n{promises}"
 
 

@@ -16,11 +16,13 @@ from saidpo_core.cli_options import (
     EvalCommand,
     RunCommand,
     VerifyCommand,
+    chosen_observers,
     explain_unknown,
     given_by,
     options_from,
     settings_from,
 )
+from saidpo_core.commands import command_names, load_command
 from saidpo_core.completion import COMMANDS, Kind, KindAndName
 from saidpo_core.errors import PluginError, SaidpoError
 from saidpo_core.listing import as_rows, print_table, say_broken_briefly
@@ -36,6 +38,12 @@ class DefaultsToRun(click.Group):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *command_names()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or load_command(cmd_name)
+
 
 @click.group(cls=DefaultsToRun, invoke_without_command=False)
 @click.version_option(saidpo_core.__version__, prog_name="saidpo")
@@ -46,7 +54,7 @@ def cli() -> None:
 @cli.command(
     cls=RunCommand,
     epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
-    "saidpo plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
+    "saidpo report, watch, plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
@@ -63,13 +71,14 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
     from saidpo_core.screen import make_screen
 
     settings = settings_from(registry, config, flags)
+    observers = chosen_observers(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
     if not quiet:
         say_broken_briefly(registry)
     screen = make_screen(quiet)
     with screen:
         screen.begin(settings, path)
-        tree = start(settings, registry, path, [screen])
+        tree = start(settings, registry, path, [screen, *observers])
     screen.end(tree, path)
 
 

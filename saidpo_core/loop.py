@@ -63,7 +63,7 @@ class Loop:
         outline = outline_of(sets.problems)
         self.measured = problems_to_measure(self.run_dir, self.parts, sets.held_out)
         self.parts.verifier.prepare(outline.domains | {problem.domain for problem in self.measured})
-        seen = seen_in_training(sets.problems, self.measured)
+        seen = seen_in_training(sets.problems, self.measured) if self.measured != sets.held_out else []
         every = Joined(sets.problems, self.measured)
         self.summary.warn(preflight(self.run_dir, self.parts, self.first_policy, every, seen))
         self.knowledge = find_knowledge(self.run_dir, self.parts, sets, outline, self.options.seed)

@@ -281,6 +281,18 @@ class TrainingReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that goes wrong in a run, as a detector sees it in the run's record."""
+
+    name: str
+    """Of the failure: lower-case letters, digits and dashes. One name is told in full once a run."""
+    message: str
+    """What was seen, with its numbers, in one or two sentences."""
+    advice: str
+    """What to do about it, with the flags to turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A ready policy that a plug-in offers by name (``--model NAME``), with the settings it needs."""
 

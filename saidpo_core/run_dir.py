@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from saidpo_core.errors import DISK_FULL, UNWRITABLE, SaidpoError, UsageError, disk_errno
 from saidpo_core.events import Observers, StageEvent
@@ -200,11 +200,31 @@ def locked(path: Path) -> Iterator[None]:
         path.mkdir(parents=True, exist_ok=True)
         file = (path / "lock").open("a+")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{path}: another saidpo process is running here; wait for it or use --run-dir") from error
+        if not (_taken(file) or _taken(file)):
+            raise UsageError(f"{path}: another saidpo process is running here; wait for it or use --run-dir")
         yield
+
+
+def is_running(path: Path) -> bool:
+    """Whether a process holds the run directory now."""
+    try:
+        with (path / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such file, or a disk without locks
+        return False
+    return False
+
+
+def _taken(file: IO[str]) -> bool:
+    """Lock it, waiting a moment for one who only asks whether a process runs here (``is_running``)."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        time.sleep(0.1)
+        return False
+    return True
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from saidpo_core import Component, Generation, Generator, Request, Trial, UsageError, hookimpl, option
+from saidpo_core import ChecksPrompts, Component, Generation, Generator, Request, Trial, UsageError, hookimpl, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,10 @@ class RayGenerator:
 
     def check(self, policy: Path) -> None:
         self._engine().check(policy)
+
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        engine = self._engine()
+        return engine.preflight(policy, requests) if isinstance(engine, ChecksPrompts) else []
 
     @contextmanager
     def load(self, policy: Path) -> Iterator[RayEngine]:

@@ -115,8 +115,9 @@ class DPO:
                 processing_class=tokenizer,
                 peft_config=peft_config(options),
             )
-            trainer.ref_model = None  # its log-probabilities are known now
-            trainer.accelerator.free_memory()
+            if separate:
+                trainer.ref_model = None  # its log-probabilities are known now
+                trainer.accelerator.free_memory()
             found.update(reused=float(trainer.reused), gap=trainer.reference_gap)
             return trainer
 
