@@ -175,8 +175,9 @@ def change_weights(folder: Path) -> None:
 def test_the_canary_notices_an_engine_with_other_weights(policy: Path, tmp_path: Path, dtype: str) -> None:
     """The engine is started, then the policy in its folder becomes another one: it runs stale weights."""
     folder = shutil.copytree(policy, tmp_path / "policy")
-    with generator(dtype=dtype).load(folder) as good:
-        good.generate(ask(1, 2, 3, 4))
+    if dtype != "float32":  # that its own canary lives is seen above
+        with generator(dtype=dtype).load(folder) as good:
+            good.generate(ask(1, 2, 3, 4))
     with generator(dtype=dtype).load(folder) as stale:
         change_weights(folder)
         with pytest.raises(SaidpoError, match=rf"the canary died: .* rounding in {dtype} allows"):

@@ -25,7 +25,7 @@ from saidpo_core import SaidpoError
 _BOOT = "import sys; sys.path[:] = sys.argv[4:]; from {module} import main; main(*sys.argv[1:4])"
 _END_SECONDS = 20.0
 """An engine that was told to end is killed so much later."""
-_GROUP_SECONDS = 5.0
+_GROUP_SECONDS = 3.0
 _ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_NO_USAGE_STATS": "1",
@@ -101,6 +101,7 @@ class EngineProcess:
         if self._process is not None and self._process.returncode is None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(0 if self._busy else _END_SECONDS)
+                _await_end_of_group(self._process.pid)  # they clear away what they share
             _kill_group(self._process.pid)
             self._process.wait()
             _await_end_of_group(self._process.pid)
