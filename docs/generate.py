@@ -31,7 +31,8 @@ from saidpo_core.settings import RunOptions
 
 DOCS = Path(__file__).parent
 NOTICE = "<!-- Written by docs/generate.py from the code; do not edit. -->\n"
-MODULES = ("saidpo_core.records", "saidpo_core.components", "saidpo_core.events")
+MODULES = ("saidpo_core.records", "saidpo_core.components", "saidpo_core.planning.records", "saidpo_core.events")
+PLANNED = ("PoolSize", "GenerationEstimate", "TrainingEstimate")
 
 
 def main() -> None:
@@ -69,8 +70,9 @@ def hooks_page(registry: Registry) -> str:
     return filled(
         "hooks.md",
         kinds=table(["kind", "flag", "hook", "bundled, the default first"], rows),
-        offering="\n\n".join(offering_section(spec) for spec in specs if spec.result != "None"),
-        observing="\n\n".join(section(spec, spec.name) for spec in specs if spec.result == "None"),
+        offering="\n\n".join(offering_section(spec) for spec in specs if offers(spec)),
+        observing="\n\n".join(section(spec, spec.name) for spec in specs if not offers(spec)),
+        observers="\n\n".join(map(observer_section, bundled(registry, "observer"))),
         observer=fenced("python", (DOCS / "examples/observer.py").read_text(encoding="utf-8")),
     )
 
@@ -80,11 +82,28 @@ def hook_specs() -> list[Function]:
     return source("saidpo_core.hookspecs").functions("hookspec")
 
 
+def offers(spec: Function) -> bool:
+    """Whether this hook offers something; the others observe."""
+    return spec.result.startswith(("list[Component", "list[Policy"))
+
+
+def observer_section(offer: Offer) -> str:
+    """A bundled observer that can be chosen, with its options."""
+    specs = specs_of(offer.component.options)
+    names = [offer.option_flag(spec.name).removeprefix("--") for spec in specs]
+    parts = [f"### {offer.component.name}", markdown(source(offer.owner.module.partition(":")[0]).doc)]
+    if offer.component.needs:
+        parts.append(f"Needs `pip install 'saidpo[{offer.component.extra}]'`.")
+    return "\n\n".join([*parts, options_table(names, specs)] if specs else parts)
+
+
 def offering_section(spec: Function) -> str:
     kind = {hook: kind for kind, hook in KINDS.items()}.get(spec.name)
-    promises = (
-        f"What {a(kind)} promises: [{kind}](kinds/{kind}.md)." if kind else "Of what: [`Policy`](records.md#policy)."
-    )
+    others = {
+        "saidpo_policies": "Of what: [`Policy`](records.md#policy).",
+        "saidpo_observers": "Those that come with saidpo: [below](#observers-that-are-chosen).",
+    }
+    promises = f"What {a(kind)} promises: [{kind}](kinds/{kind}.md)." if kind else others[spec.name]
     return f"{section(spec, spec.name)}\n\n{promises}"
 
 
@@ -122,8 +141,17 @@ def kind_page(registry: Registry, kind: str) -> str:
     for helper in contract[1:]:
         fields = [fields_table(helper.fields)] if helper.fields else []
         parts += [f"### {helper.name}", markdown(helper.doc), *fields, *methods_of(helper)]
+    planned = classes.get(f"{protocol_of(kind)}Plan")
+    parts += plan_section(planned) if planned else []
     parts += [*links_to_records(contract), "## Bundled components", *map(component_section, offers)]
     return "\n\n".join([*parts, *core_section(kind), *conformance_section(kind)])
+
+
+def plan_section(planned: Class) -> list[str]:
+    """What a component of this kind may say before a run: ``Component(plan=...)``."""
+    records = ", ".join(f"[`{name}`](../records.md#{name.lower()})" for name in PLANNED if mentions(planned.doc, name))
+    head = "Optional: `Component(plan=...)`, for [`saidpo --dry-run`](../../machines.md)."
+    return ["### Planning", head, markdown(planned.doc), *([f"Gives {records}."] if records else [])]
 
 
 def protocol_of(kind: str) -> str:

@@ -14,7 +14,7 @@ import click
 
 from saidpo_core.conformance import Result, checks_of, run_checks
 from saidpo_core.errors import SaidpoError, UsageError
-from saidpo_core.hookspecs import KINDS
+from saidpo_core.hookspecs import OFFERED
 from saidpo_core.options import nearest
 from saidpo_core.registry import Offer, Registry
 
@@ -47,7 +47,7 @@ def check_components(registry: Registry, names: Sequence[str], *, as_json: bool,
 
 def choose(registry: Registry, names: Sequence[str]) -> list[Offer]:
     """Components by distribution (``saidpo-spectral``), kind, name (``kmeans``), or both (``clusterer/kmeans``)."""
-    offers = [offer for kind in KINDS for offer in registry.of_kind(kind)]
+    offers = [offer for kind in OFFERED for offer in registry.of_kind(kind)]
     if not names:
         return offers
     chosen: list[Offer] = []

@@ -18,7 +18,9 @@ from saidpo_core.completion import COMMANDS, ComponentName
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.kind_options import all_specs
 from saidpo_core.listing import say_broken
+from saidpo_core.observing import names_in, observer_options, observers_from
 from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
+from saidpo_core.planning.flags import PLANNING
 from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
 
@@ -83,6 +85,7 @@ class RunCommand(click.Command):
 
     def add_component_flags(self, registry: Registry, args: Sequence[str], *, completing: bool) -> None:
         chosen = {**self.defaults, **_glance(args)}
+        observers = names_in(chosen.pop("observers", ""), "--observers")
         if completing:  # a name that is still being typed chooses nothing yet
             names = {kind: [o.component.name for o in registry.of_kind(kind)] for kind in self.kinds}
             chosen = {kind: name for kind, name in chosen.items() if name in names.get(kind, ())}
@@ -90,6 +93,7 @@ class RunCommand(click.Command):
         for kind in self.kinds:
             offer = registry.find(kind, chosen[kind], f"--{kind}") if kind in chosen else registry.default(kind)
             flags += component_options(offer)
+        flags += self.observer_options(registry, observers, completing=completing)
         known = {param.name for param in self.params}
         self.params += list({flag.name: flag for flag in reversed(flags) if flag.name not in known}.values())[::-1]
 
@@ -105,6 +109,10 @@ class RunCommand(click.Command):
     def own_options(self) -> list[click.Option]:
         return own_options()
 
+    def observer_options(self, registry: Registry, names: Sequence[str], *, completing: bool) -> list[click.Option]:
+        known = registry.names("observer")
+        return observer_options(registry, [name for name in names if name in known] if completing else names)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Three sections: the run, which components, and the options of the chosen ones."""
         sections: dict[str, list[tuple[str, str]]] = {
@@ -116,8 +124,10 @@ class RunCommand(click.Command):
             record = param.get_help_record(ctx)
             if record is None:
                 continue
-            key = _key(param.name) if param.name and param.name.startswith("set__") else ""
-            title = "Options of the chosen components" if "." in key else "Components" if key in KINDS else "Run"
+            name = param.name or ""
+            key = _key(name) if name.startswith("set__") else ""
+            of_component = "." in key or name.startswith("observe__")
+            title = "Options of the chosen components" if of_component else "Components" if key in KINDS else "Run"
             sections[title].append(record)
         for title, rows in sections.items():
             if rows:
@@ -131,6 +141,9 @@ class VerifyCommand(RunCommand):
     kinds = ("verifier",)
 
     def own_options(self) -> list[click.Option]:
+        return []
+
+    def observer_options(self, registry: Registry, names: Sequence[str], *, completing: bool) -> list[click.Option]:
         return []
 
 
@@ -170,16 +183,18 @@ class EvalCommand(RunCommand):
 
 
 def _glance(args: Sequence[str]) -> dict[str, str]:
-    """Kind -> component name, as flags or the file of ``--config`` say; flags win."""
+    """Kind -> component name, and ``observers`` -> names, as flags or the file of ``--config`` say; flags win."""
     given: dict[str, str] = {}
     for i, arg in enumerate(args):
         flag, equals, value = arg.partition("=")
-        if flag.startswith("--") and flag[2:] in (*KINDS, "config"):
+        if flag.startswith("--") and flag[2:] in (*KINDS, "observers", "config"):
             given[flag[2:]] = value if equals else (args[i + 1] if i + 1 < len(args) else "")
     from_file: dict[str, str] = {}
     if "config" in given:
         values, _ = read_toml(Path(given["config"]))
         from_file = {kind: str(values[kind]) for kind in KINDS if kind in values}
+        if "observers" in values:
+            from_file["observers"] = ",".join(names_in(values["observers"], f"--config={given['config']}: observers"))
     return {**from_file, **{kind: name for kind, name in given.items() if kind != "config"}}
 
 
@@ -193,6 +208,13 @@ def explain_unknown(error: click.NoSuchOption) -> str:
         ]
         return f"unknown option --{name} of compare.{nearest(name, own_names)} Flags for the runs go after --"
     kind, dot, key = name.partition(".")
+    if kind == "observers" and dot:
+        observer = key.rpartition(".")[0]
+        params = error.ctx.command.params if error.ctx is not None else []
+        flags = [flag for param in params for flag in param.opts if flag.startswith(f"--observers.{observer}.")]
+        if flags:
+            return f"unknown option --{name}.{nearest(f'--{name}', flags)}"
+        return f"--{name} is an option of --observers={observer}, which was not chosen"
     if dot and kind in KINDS:
         owners = [
             o
@@ -203,8 +225,14 @@ def explain_unknown(error: click.NoSuchOption) -> str:
             names = " or ".join(f"--{kind}={offer.component.name}" for offer in owners)
             return f"--{name} is an option of {names}, which was not chosen"
     own = [spec.name.replace("_", "-") for spec in specs_of(RunOptions)]
-    known = error.possibilities or [f"--{flag}" for flag in (*own, *KINDS, "config", "run-dir")]
+    others = ("observers", "config", "run-dir", "dry-run", *(name.replace("_", "-") for name in PLANNING))
+    known = error.possibilities or [f"--{flag}" for flag in (*own, *KINDS, *others)]
     return f"unknown option --{name}.{nearest(f'--{name}', known)}"
+
+
+def chosen_observers(registry: Registry, config: Path | None, flags: dict[str, Any]) -> list[object]:
+    """The observers that flags or the file ask for, built."""
+    return observers_from(registry, *(read_toml(config) if config else ({}, {})), flags)
 
 
 def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]) -> Settings:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from saidpo_core.errors import UsageError
-from saidpo_core.hookspecs import KINDS
+from saidpo_core.hookspecs import OFFERED
 from saidpo_core.kind_options import all_specs
 from saidpo_core.listing import row_of
 from saidpo_core.options import OptionSpec, plain, shown
@@ -20,8 +20,8 @@ from saidpo_core.registry import Offer, Registry
 def find_offer(registry: Registry, name: str) -> Offer:
     """The component called ``KIND/NAME`` or ``KIND/DISTRIBUTION/NAME``."""
     kind, slash, component = name.partition("/")
-    if not slash or kind not in KINDS:
-        raise UsageError(f"{name}: expected KIND/NAME, such as clusterer/kmeans. Kinds: {', '.join(KINDS)}")
+    if not slash or kind not in OFFERED:
+        raise UsageError(f"{name}: expected KIND/NAME, such as clusterer/kmeans. Kinds: {', '.join(OFFERED)}")
     return registry.find(kind, component, name)
 
 
@@ -37,7 +37,7 @@ def print_offer(offer: Offer) -> None:
     facts = {
         "from": f"{offer.owner.distribution} {offer.owner.version} ({offer.owner.module})",
         "source": component.source,
-        "use it": f"--{offer.kind}={offer.name}" + ("  (the default)" if offer.default else ""),
+        "use it": f"{offer.flag}={offer.name}" + ("  (the default)" if offer.default else ""),
     }
     if offer.missing:
         facts["first"] = f"pip install '{offer.missing}'"
@@ -48,7 +48,8 @@ def print_offer(offer: Offer) -> None:
     click.echo("\noptions" if _specs(offer) else "\nno options")
     for spec in _specs(offer):
         default = shown(spec.default)
-        click.echo(f"  --{offer.kind}.{spec.name} {spec.type_text}" + (f"  [default: {default}]" if default else ""))
+        flag = f"{offer.option_flag(spec.name)} {spec.type_text}"
+        click.echo(f"  {flag}" + (f"  [default: {default}]" if default else ""))
         bounds = f" ({spec.bounds_text})" if spec.bounds_text else ""
         click.echo(fill(f"{spec.help}{bounds}", 100, initial_indent="      ", subsequent_indent="      "))
     if description := _description(offer):

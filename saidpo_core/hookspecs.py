@@ -6,6 +6,7 @@ A hook offers; it never does the work. See ``saidpo_core.components`` for what e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -24,7 +25,7 @@ from saidpo_core.components import (
     Trainer,
     Verifier,
 )
-from saidpo_core.records import Policy
+from saidpo_core.records import Finding, Policy
 
 if TYPE_CHECKING:
     from saidpo_core.events import StageEvent
@@ -94,6 +95,15 @@ def saidpo_policies() -> list[Policy]:  # type: ignore[empty-body]
 
 
 @hookspec
+def saidpo_observers() -> list[Component[object]]:  # type: ignore[empty-body]
+    """Offer observers that a user asks for by name (``--observers``), built as objects with the hooks that observe.
+
+    Several can be chosen. They are no part of a run's settings: a run may go on with others. One keeps its files in
+    ``RUN/observers/NAME``, unless its options say otherwise.
+    """
+
+
+@hookspec
 def saidpo_before_stage(event: StageEvent) -> None:
     """Called before a stage does its work. Observers look; they cannot change data, and their errors stop nothing."""
 
@@ -104,13 +114,35 @@ def saidpo_stage_progress(event: StageEvent, done: int, total: int) -> None:
 
 
 @hookspec
+def saidpo_stage_note(event: StageEvent, text: str) -> None:
+    """Called when a stage has something to tell before it is done, such as what its work will cost."""
+
+
+@hookspec
 def saidpo_after_stage(event: StageEvent) -> None:
     """Called after a stage has ended and its data are on disk."""
 
 
 @hookspec
-def saidpo_after_round(row: Mapping[str, Any]) -> None:
-    """Called after each round, and once before the first, with its row of ``summary.json``."""
+def saidpo_after_round(row: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Called after each round, and once before the first, with its row of ``summary.json`` and all of it so far."""
+
+
+@hookspec
+def saidpo_diagnose(record: Mapping[str, Any]) -> list[Finding]:  # type: ignore[empty-body]
+    """Called after each round, before ``saidpo_after_round``: say what goes wrong, judged by ``summary.json`` so far.
+
+    What is found is shown at the end of the round and kept in the record, under ``findings``. A detector looks at
+    nothing but the record, so that a run that goes on after a kill, and a reader of an old record, find the same.
+    """
+
+
+@hookspec
+def saidpo_after_run(run_dir: Path, record: Mapping[str, Any], problem: str) -> None:
+    """Called once at the end: with the whole record, or as far as it came and why it ended (empty if all went well).
+
+    A killed process calls nothing. The run waits for it: what takes long is better done by a command of its own.
+    """
 
 
 KINDS: dict[str, str] = {
@@ -127,3 +159,6 @@ KINDS: dict[str, str] = {
     "evaluator": "saidpo_evaluators",
 }
 """Kind, as on the command line, and the hook that offers its components; in the order in which a run uses them."""
+
+OFFERED: dict[str, str] = {**KINDS, "observer": "saidpo_observers"}
+"""All that is offered as components: the kinds, of which a run has one each, and observers, of which it has any."""

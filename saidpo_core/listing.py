@@ -7,17 +7,19 @@ from typing import Any
 
 import click
 
-from saidpo_core.hookspecs import KINDS
+from saidpo_core.hookspecs import KINDS, OFFERED
 from saidpo_core.registry import Offer, Registry
 
 
 def as_rows(registry: Registry) -> dict[str, Any]:
     """Components, policies and broken plug-ins as JSON can hold them."""
     components = [row_of(offer) for kind in KINDS for offer in registry.of_kind(kind)]
+    observers = [row_of(offer) for kind in OFFERED if kind not in KINDS for offer in registry.of_kind(kind)]
     policies = [{"name": p.name, "default": p.default, "summary": p.summary} for p in registry.policies]
     broken = [{"plugin": str(item.owner), "problem": item.problem} for item in registry.broken]
     left_out = [str(owner) for owner in registry.left_out]
-    return {"components": components, "policies": policies, "broken": broken, "left_out": left_out}
+    tree = {"components": components, "observers": observers, "policies": policies}
+    return {**tree, "broken": broken, "left_out": left_out}
 
 
 def print_table(registry: Registry) -> None:
@@ -25,7 +27,7 @@ def print_table(registry: Registry) -> None:
     tree = as_rows(registry)
     rows = [
         (c["kind"], ("* " if c["default"] else "  ") + c["name"], f"{c['distribution']} {c['version']}", _told(c))
-        for c in tree["components"]
+        for c in (*tree["components"], *tree["observers"])
     ]
     rows += [("policy", ("* " if p["default"] else "  ") + p["name"], "", p["summary"]) for p in tree["policies"]]
     head = ("kind", "  name", "from", "what it does")
@@ -36,7 +38,8 @@ def print_table(registry: Registry) -> None:
         shown = ("" if row[0] == last else row[0], *row[1:])
         last = row[0]
         click.echo("  ".join(item.ljust(width) for item, width in zip(shown, (*widths, 0), strict=True)).rstrip())
-    click.echo("\n* used by default. Choose another with --KIND=NAME; its options: saidpo --KIND=NAME --help")
+    click.echo("\n* used by default. Choose another with --KIND=NAME; its options: saidpo --KIND=NAME --help.")
+    click.echo("Observers are added by name: --observers=NAME,NAME")
     say_broken(registry)
 
 

@@ -5,7 +5,7 @@ All are frozen. Symbols as in the paper: K responses a problem, r of them right,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +41,8 @@ class Problem:
 class ProblemSets:
     """What a pool offers: ``problems`` to train on and ``held_out`` ones to measure with, no problem in both."""
 
-    problems: tuple[Problem, ...]
+    problems: Sequence[Problem]
+    """A tuple; or, of many problems, any sequence that makes them one by one while it is gone through."""
     held_out: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader of the results has to know of this pool; shown at the start and kept in the record."""
@@ -277,6 +278,18 @@ class TrainingReport:
     metrics: Mapping[str, float] = field(default_factory=dict)
     generated_tokens: int = 0
     """Tokens that the trainer sampled from a policy itself (GRPO does); they count as the round's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that goes wrong in a run, as a detector sees it in the run's record."""
+
+    name: str
+    """Of the failure: lower-case letters, digits and dashes. One name is told in full once a run."""
+    message: str
+    """What was seen, with its numbers, in one or two sentences."""
+    advice: str
+    """What to do about it, with the flags to turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

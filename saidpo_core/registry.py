@@ -27,7 +27,7 @@ from saidpo_core import hookspecs
 from saidpo_core.components import Component
 from saidpo_core.discovery import Owner, installed, left_out, owned
 from saidpo_core.errors import MissingExtra, UsageError, first_line
-from saidpo_core.hookspecs import KINDS
+from saidpo_core.hookspecs import OFFERED
 from saidpo_core.importing import Guard, Misbehaved, allowed_seconds, call, forget, overdue, stuck_distributions
 from saidpo_core.kind_options import taken_names
 from saidpo_core.options import nearest, options_problem
@@ -62,6 +62,15 @@ class Offer:
         return self.component.name if self.bundled else self.qualified
 
     @property
+    def flag(self) -> str:
+        """The flag by which it is chosen."""
+        return "--observers" if self.kind == "observer" else f"--{self.kind}"
+
+    def option_flag(self, option: str) -> str:
+        """The flag of one of its options. Observers stand side by side, so theirs name the observer."""
+        return f"{self.flag}.{self.name}.{option}" if self.kind == "observer" else f"{self.flag}.{option}"
+
+    @property
     def missing(self) -> str:
         """What to install before it can work, as ``saidpo[hdbscan]``; empty if nothing is missing."""
         needs = self.component.needs
@@ -71,7 +80,7 @@ class Offer:
         """Raise ``MissingExtra`` if the optional package that it needs is not installed."""
         if self.missing:
             component = self.component
-            raise MissingExtra(f"--{self.kind}={self.name}", component.needs, component.extra, self.owner.distribution)
+            raise MissingExtra(f"{self.flag}={self.name}", component.needs, component.extra, self.owner.distribution)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.component.name} of {self.owner.package}"
@@ -205,7 +214,7 @@ def _load(registry: Registry, owner: Owner, entry: EntryPoint, ask: _Ask) -> Non
     if problem:
         registry.note(owner, problem)
         return
-    for kind, hook in KINDS.items():
+    for kind, hook in OFFERED.items():
         for item in _offered(registry, owner, hooks, hook, partial(_component_problem, kind=kind), ask):
             if _taken(registry, kind, item.name, owner):
                 registry.note(owner, f"{hook}: {owner.distribution} offers another {kind} of the name {item.name!r}")

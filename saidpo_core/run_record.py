@@ -14,6 +14,7 @@ from typing import Any
 
 import saidpo_core
 from saidpo_core.errors import UsageError
+from saidpo_core.events import OBSERVERS_FOLDER
 from saidpo_core.run_dir import write_atomically
 from saidpo_core.settings import Settings, differences
 
@@ -37,7 +38,8 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
     tree = settings.as_tree()
     file = path / "run.toml"
     if not file.exists():
-        strangers = [item.name for item in path.iterdir() if item.name not in ("lock", "run.toml.tmp")]
+        mine = ("lock", "run.toml.tmp", OBSERVERS_FOLDER)
+        strangers = [item.name for item in path.iterdir() if item.name not in mine]
         if strangers:
             raise UsageError(
                 f"{path} is not empty and not a run of saidpo (it holds {strangers[0]}); choose another --run-dir"

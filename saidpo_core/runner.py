@@ -12,7 +12,7 @@ from typing import Any
 
 import saidpo_core
 from saidpo_core.contracts import blame
-from saidpo_core.errors import NothingToDo
+from saidpo_core.errors import NothingToDo, first_line
 from saidpo_core.events import Observers
 from saidpo_core.loop import Loop
 from saidpo_core.models import locate_model
@@ -44,12 +44,15 @@ def start(settings: Settings, registry: Registry, path: Path, observers: Sequenc
         summary = Summary(run_dir, settings.as_tree(), notes, started, parts.rollouts.waves(settings.run.samples))
         try:
             Loop(settings.run, parts, run_dir, model, summary).train()
-        except Exception as error:
-            take_back(path, error)
+        except BaseException as error:
+            hub.after_run(path, summary.tree, first_line(error))
+            if isinstance(error, Exception):
+                take_back(path, error)
             raise
         finally:
             parts.verifier.close()
         summary.finish()
+        hub.after_run(path, summary.tree, "")
     return summary.tree
 
 

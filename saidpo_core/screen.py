@@ -102,6 +102,11 @@ class Screen:
             self._progress.update(self._task, completed=done, total=total)
 
     @hookimpl
+    def saidpo_stage_note(self, event: StageEvent, text: str) -> None:
+        if not self.quiet:
+            self.console.print(f"{event.stage}: {text}", markup=False)
+
+    @hookimpl
     def saidpo_after_stage(self, event: StageEvent) -> None:
         if self._task is not None:
             self._progress.remove_task(self._task)
@@ -115,12 +120,13 @@ class Screen:
         self._say_warnings(event.result.get("warnings", ()))
 
     @hookimpl
-    def saidpo_after_round(self, row: Mapping[str, Any]) -> None:
+    def saidpo_after_round(self, row: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         if self.quiet:
             return
         if row["round"] == 0:
             self.console.print(_plain_row(_COLUMNS))
         self.console.print(_plain_row(_cells(row)))
+        self._say_findings(record["findings"], row["round"])
 
     def _say_pool(self, event: StageEvent) -> None:
         result = event.result
@@ -134,6 +140,16 @@ class Screen:
         result = {key: value for key, value in event.result.items() if value is not None and key != "warnings"}
         numbers = ", ".join(f"{key} {_number(value)}" for key, value in result.items())
         self.console.print(f"{where} {event.stage}: {state}{'; ' + numbers if numbers else ''}", markup=False)
+
+    def _say_findings(self, findings: Sequence[Mapping[str, Any]], t: int) -> None:
+        """Those of round t; one that an earlier round had already is told in short."""
+        before = {finding["name"] for finding in findings if finding["round"] < t}
+        for finding in findings:
+            if finding["round"] == t:
+                again = "as before, " if finding["name"] in before else ""
+                advice = "" if again else f" [dim]->[/dim] {escape(finding['advice'])}"
+                head = f"[yellow]warning {escape(finding['name'])}:[/yellow]"
+                self.console.print(f"{head} {again}{escape(finding['message'])}{advice}")
 
     def _say_warnings(self, warnings: Sequence[str]) -> None:
         for warning in warnings:
@@ -154,6 +170,9 @@ class Screen:
         self._say_gains(tree)
         self._say_time(tree["time"])
         self._say_warnings(tree["warnings"])
+        stopped = tree.get("stopped", {}).get("round", 0)
+        if stopped and not self.quiet:
+            self._say_findings(tree["findings"], stopped)
         for note in tree["notes"]:
             self.console.print(f"note: {note}", markup=False)
         self._say_places(path, len(rounds) - 1)
@@ -210,6 +229,8 @@ class Screen:
         if last > 0:
             self.console.print(f"model:   {path}/round-{last}/05-train/model", markup=False)
         self.console.print(f"summary: {path}/summary.json", markup=False)
+        if (path / "report.html").is_file():
+            self.console.print(f"report:  {path}/report.html", markup=False)
         self.console.print(f"again:   saidpo --config {path}/run.toml --run-dir ANOTHER", markup=False)
 
 

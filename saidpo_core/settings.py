@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from saidpo_core import observing
 from saidpo_core.errors import PluginError, UsageError, first_line
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.kind_options import core_options
@@ -82,6 +83,10 @@ class Settings:
         return tree
 
 
+NO_SETTINGS = ("about", "plan_for")
+"""Keys of a settings file that are for others: what a run.toml tells besides, and what ``--dry-run`` reads."""
+
+
 def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Flat values (``clusterer``, ``clusterer.k``, ``rounds``) of a settings file, and where each came from."""
     values = flat_settings(load_toml(path, "--config="), str(path))
@@ -107,10 +112,12 @@ def flat_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in tree.items():
         kind = key.replace("_", "-")
-        if key == "about":  # a run's own run.toml can be given as --config
+        if key in NO_SETTINGS:
             continue
         if kind in KINDS:
             values |= _flat_component(kind, value, where)
+        elif key == "observers":
+            values |= observing.flat(value, where)
         else:
             values[key.replace("-", "_") if "." not in key else key] = value
     return values
@@ -127,6 +134,7 @@ def _flat_component(kind: str, value: Any, where: str) -> dict[str, Any]:
 
 def resolve(registry: Registry, values: Mapping[str, Any], where: Mapping[str, str]) -> Settings:
     """Settings from flat ``values``; ``where[key]`` names their place (a flag, or file and key) in errors."""
+    values = {key: value for key, value in values.items() if key.partition(".")[0] != "observers"}
     _refuse_unknown(values, where)
     own = {spec.name for spec in specs_of(RunOptions)}
     model = values.get("model") or next((p.name for p in registry.policies if p.default), "")
@@ -180,7 +188,7 @@ def _refuse_unknown(values: Mapping[str, Any], where: Mapping[str, str]) -> None
     own = {spec.name for spec in specs_of(RunOptions)}
     for key in values:
         if key not in own and key.split(".")[0] not in KINDS:
-            raise UsageError(f"{where[key]}: unknown key.{nearest(key, [*own, *KINDS])}")
+            raise UsageError(f"{where[key]}: unknown key.{nearest(key, [*own, *KINDS, 'observers'])}")
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

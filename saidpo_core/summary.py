@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core.codecs import none_if_nan
+from saidpo_core.measures import error_sums, mean_length, probe_facts
 from saidpo_core.prepare import Knowledge
 from saidpo_core.records import Attempts, Evaluation, Pair, TrainingReport
 from saidpo_core.run_dir import RunDir, write_atomically
@@ -32,7 +33,7 @@ class Summary:
         self.run_dir = run_dir
         self._waves = waves
         self._started = started
-        self._tree: dict[str, Any] = {"finished": False, "notes": list(notes), "warnings": []}
+        self._tree: dict[str, Any] = {"finished": False, "notes": list(notes), "warnings": [], "findings": []}
         self._tree |= {"rounds": [], "settings": dict(settings)}
         self._knowledge: Knowledge
         self._evaluations: list[Evaluation] = []
@@ -41,7 +42,7 @@ class Summary:
     def begin(self, knowledge: Knowledge, evaluation: Evaluation) -> None:
         """Round 0: the pool, and the policy before training."""
         self._knowledge = knowledge
-        self._tree["notes"] += knowledge.sets.notes
+        self._tree["notes"] += (*knowledge.sets.notes, *knowledge.notes)
         self._tree["pool"] = {"problems": len(knowledge.problems), "held_out": len(knowledge.sets.held_out)}
         sizes = Counter(knowledge.labels.tolist())
         self._clusters = [{"name": n, "size": sizes[c], "rounds": []} for c, n in enumerate(knowledge.cluster_names)]
@@ -70,6 +71,8 @@ class Summary:
             "probed": len(probe),
             **counts_of(explored),
             **response_counts(explored),
+            "probe": probe_facts(probe),
+            "lengths": {"right": mean_length(explored, "right"), "wrong": mean_length(explored, "wrong")},
             **self._early_stop(explored[len(probe) :]),
             "steps": report.steps,
             "training": {key: none_if_nan(float(value)) for key, value in report.metrics.items()},
@@ -84,6 +87,8 @@ class Summary:
             f"stopped in round {t}: no explored problem gave a right and a wrong response ({counts}); "
             "a harder pool would give the policy more to learn"
         )
+        self._tree["stopped"] = {"round": t, "explored": len(explored), **counts_of(explored)}
+        self._diagnose(t)
 
     def finish(self) -> None:
         self._tree["finished"] = True
@@ -107,8 +112,14 @@ class Summary:
         self._tree["groups"] = self._group_table()
         self._tree["clusters"] = self._clusters
         self._tree["time"] = self._time()
+        self._diagnose(t)
         self._write()
-        self.run_dir.observers.after_round(self._tree["rounds"][-1])
+        self.run_dir.observers.after_round(self._tree["rounds"][-1], self._tree)
+
+    def _diagnose(self, t: int) -> None:
+        for finding in self.run_dir.observers.diagnose(self._tree):
+            told = {"name": finding.name, "message": finding.message, "advice": finding.advice}
+            self._tree["findings"].append({"round": t, **told})
 
     def _write(self) -> None:
         write_atomically(
@@ -137,17 +148,20 @@ class Summary:
         members: defaultdict[int, list[Attempts]] = defaultdict(list)
         for item in explored:
             members[cluster[item.problem_id]].append(item)
+        probed: defaultdict[int, list[Attempts]] = defaultdict(list)
+        for item in probe:
+            probed[cluster[item.problem_id]].append(item)
         # A pass rate without bias needs responses that were asked for whatever came of others.
         sure = {item.problem_id: item for item in probe}
         sure |= {item.problem_id: item.first(self._waves[0]) for item in explored[len(probe) :]}
-        probed = Counter(cluster[item.problem_id] for item in probe)
         drawn = Counter(knowledge.labels[draw.rows].tolist())
         for c, entry in enumerate(self._clusters):
             counts = counts_of(members[c])
             entry["rounds"].append(
                 {
                     "round": t,
-                    "probed": probed[c],
+                    "probed": len(probed[c]),
+                    "probe_errors": error_sums(probed[c]),
                     "explored": len(members[c]),
                     "right": sum(len(sure[item.problem_id].right) for item in members[c]),
                     "counted": sum(sure[item.problem_id].counted for item in members[c]),

@@ -86,6 +86,11 @@ def test_the_notes_say_that_the_weaknesses_were_planted(summary: dict[str, Any])
     assert any("planted" in note for note in summary["notes"])
 
 
+def test_the_embedded_policy_is_not_warned_of(finished: FinishedRun, summary: dict[str, Any]) -> None:
+    assert summary["warnings"] == []
+    assert "warning" not in finished.done.stdout
+
+
 # Stages
 
 
@@ -106,7 +111,7 @@ def test_each_stage_holds_what_its_manifest_says_and_follows_from_the_one_before
 
 def test_nothing_but_safetensors_and_text_is_written(finished: FinishedRun) -> None:
     kinds = {file.suffix for file in finished.path.rglob("*") if file.is_file()}
-    assert kinds <= {".json", ".jsonl", ".toml", ".safetensors", ".jinja", ".txt", ".model", ""}
+    assert kinds <= {".json", ".jsonl", ".toml", ".safetensors", ".jinja", ".txt", ".model", ".html", ""}
     assert [file.name for file in finished.path.rglob("*") if file.is_file() and not file.suffix] == ["lock"]
 
 

@@ -97,9 +97,9 @@ def test_the_observer_on_the_page_says_what_it_promises(install: Install, capsys
     event = {"run_dir": Path("run"), "round": 1, "stage": "pair", "seconds": 1.25}
     hub.after(StageEvent(**event))
     hub.after(StageEvent(**event, reused=True))
-    hub.after_round({"round": 0, "yield": None, "pairs": 0, "explored": 0})
-    hub.after_round({"round": 1, "yield": 0.1, "pairs": 42, "explored": 420})
-    hub.after_round({"round": 2, "yield": 0.25, "pairs": 105, "explored": 420})
+    hub.after_round({"round": 0, "yield": None, "pairs": 0, "explored": 0}, {})
+    hub.after_round({"round": 1, "yield": 0.1, "pairs": 42, "explored": 420}, {})
+    hub.after_round({"round": 2, "yield": 0.25, "pairs": 105, "explored": 420}, {})
     captured = capsys.readouterr()
     assert captured.err.splitlines() == ["round 1 pair: 1.2 s", "round 1: only 42 pairs of 420 problems"]
     assert captured.out == ""

@@ -54,10 +54,12 @@ def check(command: Sequence[str]) -> None:
     if name.startswith("-") or name == "run":
         settings_of(arguments)
         return
+    found = cli.get_command(click.Context(cli), name)
+    if found is None:
+        raise KeyError(name)
     if "--help" in rest:
-        assert name in cli.commands
         return
-    given = cli.commands[name].make_context(name, rest).params
+    given = found.make_context(name, rest).params
     registry = load_registry()
     if name == "compare":
         check_comparison(given)

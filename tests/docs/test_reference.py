@@ -33,7 +33,9 @@ REFERENCE = DOCS / "reference"
 HOOKS = [name for name in vars(hookspecs) if name.startswith("saidpo_")]
 PROTOCOLS = {kind: re.search(r"\[(\w+)\]\]", getattr(hookspecs, hook).__annotations__["return"])[1]  # type: ignore[index]
              for kind, hook in KINDS.items()}  # fmt: skip
-OFFERS = [offer for offer in load_registry().offers if offer.bundled]
+BUNDLED = [offer for offer in load_registry().offers if offer.bundled]
+OFFERS = [offer for offer in BUNDLED if offer.kind in KINDS]
+OBSERVERS = [offer for offer in BUNDLED if offer.kind == "observer"]
 
 
 def pages_below(folder: Path) -> dict[str, str]:
@@ -131,6 +133,15 @@ def test_every_bundled_component_is_documented_with_its_options(offer: Any) -> N
         names = {spec.name for spec in specs_of(other.component.options)}
         for name in names - {spec.name for spec in specs_of(offer.component.options)}:
             assert f"| `--{offer.kind}.{name}` |" not in mine
+
+
+@pytest.mark.parametrize("offer", OBSERVERS, ids=lambda offer: offer.component.name)
+def test_every_observer_that_can_be_chosen_is_documented_with_its_options(offer: Any) -> None:
+    page = (REFERENCE / "hooks.md").read_text()
+    assert f"\n### {offer.component.name}\n" in page
+    assert f"saidpo[{offer.component.extra}]" in page
+    for spec in specs_of(offer.component.options):
+        assert f"| `--observers.{offer.component.name}.{spec.name}` |" in page
 
 
 @pytest.mark.parametrize("kind", KINDS)

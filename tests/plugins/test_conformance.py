@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from saidpo_core.conformance import run_checks
-from saidpo_core.hookspecs import KINDS
+from saidpo_core.hookspecs import OFFERED
 from saidpo_core.registry import Offer, Registry, load_registry
 
 REGISTRY = load_registry()
@@ -15,14 +15,14 @@ LONG = {
     "arithmetic", "code", "hdbscan", "kmeans", "llm", "math", "openai", "ray", "reasoning-gym", "scripted",
     "sentence-transformers", "transformers",
 }  # fmt: skip
-"""Take seconds, as every trainer does: a policy is loaded, trained or asked, or a pool is made, again and again."""
+"""Take seconds, as trainers and observers do: a policy is loaded, trained or asked, or a pool is made, many times."""
 
 
 def bundled() -> Iterator[object]:
-    for kind in KINDS:
+    for kind in OFFERED:
         for offer in REGISTRY.of_kind(kind):
             if offer.bundled:
-                slow = kind == "trainer" or offer.component.name in LONG
+                slow = kind in ("trainer", "observer") or offer.component.name in LONG
                 name = f"{kind}/{offer.component.name}"
                 yield pytest.param(offer, id=name, marks=[pytest.mark.slow] if slow else [])
 

@@ -1,0 +1,1 @@
+"""Observers that a user asks for by name: ``--observers=tensorboard,wandb``."""
