@@ -31,7 +31,8 @@ from saidpo_core.settings import RunOptions
 
 DOCS = Path(__file__).parent
 NOTICE = "<!-- Written by docs/generate.py from the code; do not edit. -->\n"
-MODULES = ("saidpo_core.records", "saidpo_core.components", "saidpo_core.events")
+MODULES = ("saidpo_core.records", "saidpo_core.components", "saidpo_core.planning.records", "saidpo_core.events")
+PLANNED = ("PoolSize", "GenerationEstimate", "TrainingEstimate")
 
 
 def main() -> None:
@@ -140,8 +141,17 @@ def kind_page(registry: Registry, kind: str) -> str:
     for helper in contract[1:]:
         fields = [fields_table(helper.fields)] if helper.fields else []
         parts += [f"### {helper.name}", markdown(helper.doc), *fields, *methods_of(helper)]
+    planned = classes.get(f"{protocol_of(kind)}Plan")
+    parts += plan_section(planned) if planned else []
     parts += [*links_to_records(contract), "## Bundled components", *map(component_section, offers)]
     return "\n\n".join([*parts, *core_section(kind), *conformance_section(kind)])
+
+
+def plan_section(planned: Class) -> list[str]:
+    """What a component of this kind may say before a run: ``Component(plan=...)``."""
+    records = ", ".join(f"[`{name}`](../records.md#{name.lower()})" for name in PLANNED if mentions(planned.doc, name))
+    head = "Optional: `Component(plan=...)`, for [`saidpo --dry-run`](../../machines.md)."
+    return ["### Planning", head, markdown(planned.doc), *([f"Gives {records}."] if records else [])]
 
 
 def protocol_of(kind: str) -> str:

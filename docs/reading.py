@@ -41,7 +41,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Class:
-    """A class, with its own fields and public methods."""
+    """A class, with its fields and public methods."""
 
     name: str
     doc: str
@@ -99,11 +99,18 @@ class Source:
         return Class(
             node.name,
             ast.get_docstring(node) or "",
-            tuple(self._fields(node)),
+            (*self._inherited(node), *self._fields(node)),
             tuple(self._function(item) for item in methods),
             any("dataclass" in item for item in self._decorators(node)),
             tuple(self._segment(base) for base in node.bases),
         )
+
+    def _inherited(self, node: ast.ClassDef) -> Iterator[Field]:
+        """Fields of the classes of this module that it comes from."""
+        named = {base.id for base in node.bases if isinstance(base, ast.Name)}
+        for item in self.tree.body:
+            if isinstance(item, ast.ClassDef) and item.name in named:
+                yield from self._fields(item)
 
     def _fields(self, node: ast.ClassDef) -> Iterator[Field]:
         for item, doc in _with_docs(node.body):

@@ -27,6 +27,16 @@ from saidpo_core.components import (
 from saidpo_core.errors import MissingExtra, PluginError, SaidpoError, UsageError
 from saidpo_core.hookspecs import hookimpl
 from saidpo_core.options import option
+from saidpo_core.planning.records import (
+    GenerationEstimate,
+    GenerationWork,
+    Machine,
+    ModelShape,
+    Need,
+    PoolSize,
+    TrainingEstimate,
+    TrainingWork,
+)
 from saidpo_core.records import (
     Attempts,
     Evaluation,
@@ -61,9 +71,14 @@ __all__ = [
     "Evidence",
     "Finding",
     "Generation",
+    "GenerationEstimate",
+    "GenerationWork",
     "Generator",
     "GroupScore",
+    "Machine",
     "MissingExtra",
+    "ModelShape",
+    "Need",
     "NoOptions",
     "Outcome",
     "Pair",
@@ -71,6 +86,7 @@ __all__ = [
     "PluginError",
     "Policy",
     "Pool",
+    "PoolSize",
     "Problem",
     "ProblemSets",
     "Progress",
@@ -82,8 +98,10 @@ __all__ = [
     "Sampler",
     "Tagger",
     "Trainer",
+    "TrainingEstimate",
     "TrainingJob",
     "TrainingReport",
+    "TrainingWork",
     "Trial",
     "UsageError",
     "Verdict",

@@ -26,6 +26,7 @@ from saidpo_core.commands import command_names, load_command
 from saidpo_core.completion import COMMANDS, Kind, KindAndName
 from saidpo_core.errors import PluginError, SaidpoError
 from saidpo_core.listing import as_rows, print_table, say_broken_briefly
+from saidpo_core.planning.flags import doctor_options, dry_run_options, planned
 from saidpo_core.registry import Registry, load_registry
 
 
@@ -54,13 +55,14 @@ def cli() -> None:
 @cli.command(
     cls=RunCommand,
     epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
-    "saidpo report, watch, plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
+    "saidpo doctor, report, watch, plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option(
-    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where the run is kept  [default: runs/NAME]"
+    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="where it is kept  [default: runs/NAME]"
 )
 @click.option("--quiet", is_flag=True, help="print the result only")
+@dry_run_options
 @click.pass_obj
 def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet: bool, **flags: Any) -> None:
     """Run SAI-DPO: probe, weigh, draw, explore, pair, train; repeat. Without options: the embedded policy and pool.
@@ -73,6 +75,8 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
     settings = settings_from(registry, config, flags)
     observers = chosen_observers(registry, config, flags)
     path = run_dir or default_path(settings, Path("runs"))
+    if planned(flags.pop("dry_run"), registry, settings, config, path, flags):
+        return
     if not quiet:
         say_broken_briefly(registry)
     screen = make_screen(quiet)
@@ -80,6 +84,16 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
         screen.begin(settings, path)
         tree = start(settings, registry, path, [screen, *observers])
     screen.end(tree, path)
+
+
+@cli.command(cls=RunCommand)
+@doctor_options
+@click.pass_obj
+def doctor(registry: Registry, /, **flags: Any) -> None:
+    """Say what this machine has, what will run, and what the run of the flags would take; 1 if no run works here."""
+    from saidpo_core.doctor.command import doctor_of
+
+    doctor_of(registry, flags)
 
 
 @cli.command()
@@ -237,12 +251,7 @@ def completion(shell: str) -> None:
     "--kind", required=True, metavar="KIND", type=Kind(), help="clusterer, sampler, ... as saidpo plugins lists them"
 )
 @click.option(
-    "--dir",
-    "where",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    metavar="DIR",
-    help="where to put it  [default: .]",
+    "--dir", "where", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help="where  [default: .]"
 )
 def new_plugin(name: str, kind: str, where: Path) -> None:
     """Write a package NAME, such as saidpo-areas, with a component of one kind that works and one idea to change."""

@@ -20,6 +20,7 @@ from saidpo_core.kind_options import all_specs
 from saidpo_core.listing import say_broken
 from saidpo_core.observing import names_in, observer_options, observers_from
 from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
+from saidpo_core.planning.flags import PLANNING
 from saidpo_core.registry import Offer, Registry, load_registry
 from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
 
@@ -224,7 +225,8 @@ def explain_unknown(error: click.NoSuchOption) -> str:
             names = " or ".join(f"--{kind}={offer.component.name}" for offer in owners)
             return f"--{name} is an option of {names}, which was not chosen"
     own = [spec.name.replace("_", "-") for spec in specs_of(RunOptions)]
-    known = error.possibilities or [f"--{flag}" for flag in (*own, *KINDS, "observers", "config", "run-dir")]
+    others = ("observers", "config", "run-dir", "dry-run", *(name.replace("_", "-") for name in PLANNING))
+    known = error.possibilities or [f"--{flag}" for flag in (*own, *KINDS, *others)]
     return f"unknown option --{name}.{nearest(f'--{name}', known)}"
 
 

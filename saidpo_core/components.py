@@ -13,6 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
+from saidpo_core.planning.records import (
+    GenerationEstimate,
+    GenerationWork,
+    Machine,
+    ModelShape,
+    PoolSize,
+    TrainingEstimate,
+    TrainingWork,
+)
 from saidpo_core.records import (
     Attempts,
     Evaluation,
@@ -56,6 +65,47 @@ class Trial:
     """Generators and trainers only: a small policy to try it on, if it cannot load the one that ships with saidpo."""
 
 
+class PoolPlan(Protocol):
+    """``plan(options) -> PoolSize``: how large the pool is, without loading it.
+
+    Raises ``UsageError`` if that cannot be said; a pool that says nothing is loaded to be planned with.
+    """
+
+    def __call__(self, options: Any) -> PoolSize: ...
+
+
+class GeneratorPlan(Protocol):
+    """``plan(options, model, machine, work) -> GenerationEstimate``: what the responses of a round will need.
+
+    Loads nothing, builds nothing, and answers for any machine: also one that this is not, whose packages are missing
+    here.
+    """
+
+    def __call__(
+        self, options: Any, model: ModelShape, machine: Machine, work: GenerationWork
+    ) -> GenerationEstimate: ...
+
+
+class TrainerPlan(Protocol):
+    """``plan(options, model, machine, work) -> TrainingEstimate``: what the training of a round will need.
+
+    Loads nothing, builds nothing, and answers for any machine: also one that this is not, whose packages are missing
+    here.
+    """
+
+    def __call__(self, options: Any, model: ModelShape, machine: Machine, work: TrainingWork) -> TrainingEstimate: ...
+
+
+class EvaluatorPlan(Protocol):
+    """``plan(options, held_out) -> int``: how many responses one evaluation asks for, with ``held_out`` problems in the
+    pool. An evaluator without it is taken to ask for one a held-out problem.
+
+    Raises ``UsageError`` if that cannot be said without loading what it measures with.
+    """
+
+    def __call__(self, options: Any, held_out: int) -> int: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component(Generic[T_co]):
     """One way to do one thing, offered under ``name``."""
@@ -78,10 +128,18 @@ class Component(Generic[T_co]):
     """Whether a built component can be pickled, and so be sent to another process. One that holds processes cannot."""
     order_matters: bool = False
     """Whether its results depend on the order of its input beyond coming in that order."""
+    separable: bool = False
+    """Embedders only: a text's vector does not depend on the texts beside it, so many are embedded, and kept, in parts.
+    """
     needs: str = ""
     """An optional package, by its import name, without which it cannot work; asked for before a run starts."""
     extra: str = ""
     """The extra of its distribution that brings that package."""
+    plan: PoolPlan | GeneratorPlan | TrainerPlan | EvaluatorPlan | None = None
+    """Pools, generators, trainers, evaluators: says from the options alone what a run will need (``--dry-run``)."""
+    diagnose: Callable[[], str] | None = None
+    """For ``saidpo doctor``: says in one line how it would work on this machine, or raises ``SaidpoError`` with what to
+    do if it cannot. Called in a process of its own, where a second is long."""
     trial: Callable[[Path], AbstractContextManager[Trial]] | None = None
     """How conformance checks can try it, if it cannot be tried as it is: called with an empty folder."""
 
@@ -105,11 +163,23 @@ class Tagger(Protocol):
         ...
 
 
+class EstimatingTagger(Tagger, Protocol):
+    """A tagger whose work costs time or money, and that can say beforehand how much."""
+
+    def estimate(self, problems: Sequence[Problem]) -> str:
+        """What tagging them will take (requests, tokens, money), in one line: shown before it starts, kept in the
+        record. Raises ``UsageError`` if that is more than the options allow.
+        """
+        ...
+
+
 class Embedder(Protocol):
     """Vectors for texts (``--embedder``)."""
 
     def embed(self, texts: Sequence[str], progress: Progress) -> NDArray[np.float32]:
-        """Shape [len(texts), d], finite. The core hands over every text once."""
+        """Shape [len(texts), d], finite. The core hands over every text once: all in one call, or, if the component
+        is ``separable``, many thousand a call.
+        """
         ...
 
 

@@ -77,20 +77,34 @@ def unchanged(offer: Offer, method: str, problems: Sequence[Problem]) -> Iterato
 
 def check_problems(sets: Any, offer: Offer) -> None:
     """Problems have unique ids, texts that can be written down, and no question is both trained on and measured."""
+    for _ in checked_problems(sets, offer):
+        pass
+
+
+def checked_problems(sets: Any, offer: Offer) -> Iterator[Problem]:
+    """The problems to train on, one by one, each after it was checked; the held-out ones are checked first."""
 
     def must(condition: bool, promise: str) -> None:
         require(condition, offer, "load", promise)
 
     must(isinstance(sets, ProblemSets), f"expected ProblemSets, got {type(sets).__name__}")
-    for name in ("problems", "held_out", "notes"):
+    good = isinstance(sets.problems, Sequence) and not isinstance(sets.problems, str)
+    must(good, f"problems must be a sequence, got {type(sets.problems).__name__}")
+    for name in ("held_out", "notes"):
         value = getattr(sets, name)
         must(isinstance(value, tuple), f"{name} must be a tuple, got {type(value).__name__}")
     must(bool(sets.problems), "the pool is empty")
     must(all(map(is_text, sets.notes)), "notes must be texts")
-    check_each([*sets.problems, *sets.held_out], must)
-    questions = {problem.question for problem in sets.problems}
+    seen: set[str] = set()
+    held_out: dict[str, str] = {}
     for problem in sets.held_out:
-        must(problem.question not in questions, f"the held-out problem {problem.id} is in the pool too")
+        _check_one(problem, seen, must)
+        held_out[problem.question] = problem.id
+    for problem in sets.problems:
+        _check_one(problem, seen, must)
+        copy = held_out.get(problem.question)
+        must(copy is None, f"the held-out problem {copy} is in the pool too")
+        yield problem
 
 
 def check_own_problems(problems: Any, offer: Offer) -> None:
@@ -102,27 +116,27 @@ def check_own_problems(problems: Any, offer: Offer) -> None:
     good = isinstance(problems, Sequence) and not isinstance(problems, str)
     must(good, f"expected a list of Problems, got {type(problems).__name__}")
     must(len(problems) > 0, "there are none")
-    check_each(problems, must)
-
-
-def check_each(problems: Sequence[Any], must: Callable[[bool, str], None]) -> None:
-    """Every one is a problem with a unique id and texts that can be written down."""
     seen: set[str] = set()
     for problem in problems:
-        must(isinstance(problem, Problem), f"expected Problem objects, got {type(problem).__name__}")
-        must(isinstance(problem.id, str), f"the id {problem.id!r} is not a text")
-        must(problem.id not in seen, f"the id {problem.id!r} occurs twice")
-        seen.add(problem.id)
-        for name in ("id", "question", "answer"):
-            value = getattr(problem, name)
-            must(isinstance(value, str) and bool(value.strip()), f"problem {problem.id} has no {name}")
-            must(is_text(value), f"the {name} of problem {problem.id!r} holds characters that are not Unicode text")
-        must(is_tags(problem.tags), f"problem {problem.id}: expected a tuple of tags, got {problem.tags!r:.80}")
-        for name in ("domain", "group"):
-            value = getattr(problem, name)
-            must(is_text(value), f"problem {problem.id}: {name} must be a text, got {value!r:.80}")
-        good = isinstance(problem.extra, Mapping) and is_json(problem.extra)
-        must(good, f"problem {problem.id}: extra must be a mapping of what JSON can hold")
+        _check_one(problem, seen, must)
+
+
+def _check_one(problem: Any, seen: set[str], must: Callable[[bool, str], None]) -> None:
+    """It is a problem with texts that can be written down, and an id that was not ``seen`` before."""
+    must(isinstance(problem, Problem), f"expected Problem objects, got {type(problem).__name__}")
+    must(isinstance(problem.id, str), f"the id {problem.id!r} is not a text")
+    must(problem.id not in seen, f"the id {problem.id!r} occurs twice")
+    seen.add(problem.id)
+    for name in ("id", "question", "answer"):
+        value = getattr(problem, name)
+        must(isinstance(value, str) and bool(value.strip()), f"problem {problem.id} has no {name}")
+        must(is_text(value), f"the {name} of problem {problem.id!r} holds characters that are not Unicode text")
+    must(is_tags(problem.tags), f"problem {problem.id}: expected a tuple of tags, got {problem.tags!r:.80}")
+    for name in ("domain", "group"):
+        value = getattr(problem, name)
+        must(is_text(value), f"problem {problem.id}: {name} must be a text, got {value!r:.80}")
+    good = isinstance(problem.extra, Mapping) and is_json(problem.extra)
+    must(good, f"problem {problem.id}: extra must be a mapping of what JSON can hold")
 
 
 def check_tags(tags: Any, n: int, offer: Offer) -> None:

@@ -41,7 +41,7 @@ def draw_new(weights: FloatArray, n: int, already: BoolArray, rng: np.random.Gen
     if n <= 0 or n > len(new_times):
         return _race_order(times, 0 if n <= 0 else len(times))
     last = np.partition(new_times, n - 1)[n - 1]  # infinite if fewer than n of them can be drawn
-    return _race_order(times, int(np.count_nonzero(times <= last)))
+    return _in_order(times, np.flatnonzero(times <= last))
 
 
 def _finishing_times(weights: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -67,7 +67,16 @@ def _race_order(times: FloatArray, n: int) -> IntArray:
     if n <= 0:
         return np.empty(0, dtype=np.int64)
     winners = np.argpartition(times, n - 1)[:n] if n < len(times) else np.arange(n)
-    winners = winners[np.isfinite(times[winners])]
-    # Rows in order before the stable sort: equal times are settled the same way everywhere.
     winners.sort()
+    return _in_order(times, winners)
+
+
+def _in_order(times: FloatArray, winners: IntArray) -> IntArray:
+    """Those of the ascending rows ``winners`` that have a finite time, smallest first.
+
+    The sort is stable: equal times are settled the same way everywhere.
+    """
+    import numpy as np
+
+    winners = winners[np.isfinite(times[winners])]
     return winners[np.argsort(times[winners], kind="stable")].astype(np.int64, copy=False)

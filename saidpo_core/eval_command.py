@@ -50,6 +50,9 @@ def evaluate_policy(
     quiet: bool,
 ) -> None:
     """Measure as the flags ``given`` (settings key -> text) say; print a table, write ``out`` and ``responses``."""
+    for target in (out, responses):
+        if target is not None and not target.parent.is_dir():
+            raise UsageError(f"{target}: there is no folder {target.parent}")
     settings = settings_of(registry, given)
     parts = Parts(settings, registry)
     offer = parts.offer("evaluator")
@@ -170,9 +173,6 @@ def _score_tree(score: GroupScore) -> dict[str, Any]:
 def _write_as_asked(
     path: Path, tree: Mapping[str, Any], problems: tuple[Problem, ...], out: Path | None, responses: Path | None
 ) -> None:
-    for target in (out, responses):
-        if target is not None and not target.parent.is_dir():
-            raise UsageError(f"{target}: there is no folder {target.parent}; the result is in {path / 'result.json'}")
     if out is not None:
         write_atomically(out, json.dumps(tree, ensure_ascii=False, indent=1) + "\n")
     if responses is not None:

@@ -50,6 +50,9 @@ class Observers:
     def progress(self, event: StageEvent, done: int, total: int) -> None:
         self._call("saidpo_stage_progress", event=event, done=done, total=total)
 
+    def note(self, event: StageEvent, text: str) -> None:
+        self._call("saidpo_stage_note", event=event, text=text)
+
     def after(self, event: StageEvent) -> None:
         self._call("saidpo_after_stage", event=event)
 

@@ -114,6 +114,11 @@ def saidpo_stage_progress(event: StageEvent, done: int, total: int) -> None:
 
 
 @hookspec
+def saidpo_stage_note(event: StageEvent, text: str) -> None:
+    """Called when a stage has something to tell before it is done, such as what its work will cost."""
+
+
+@hookspec
 def saidpo_after_stage(event: StageEvent) -> None:
     """Called after a stage has ended and its data are on disk."""
 

@@ -19,6 +19,7 @@ from saidpo_core.measuring import measure, problems_to_measure, seen_in_training
 from saidpo_core.parts import Parts
 from saidpo_core.preflight import cut_off, preflight
 from saidpo_core.prepare import Knowledge, find_knowledge, load_pool
+from saidpo_core.problem_file import Joined, outline_of
 from saidpo_core.records import Attempts, Evaluation, Pair, Problem, RoundEvidence, TrainingReport
 from saidpo_core.rollouts import Rollouts, read_attempts
 from saidpo_core.run_dir import RunDir
@@ -59,12 +60,13 @@ class Loop:
         """Run all rounds and return the folder of the last policy."""
         # Once per pool: tag problems with knowledge points, embed the tags, cluster them.
         sets = load_pool(self.run_dir, self.parts, self.options.seed)
+        outline = outline_of(sets.problems)
         self.measured = problems_to_measure(self.run_dir, self.parts, sets.held_out)
-        self.parts.verifier.prepare({problem.domain for problem in (*sets.problems, *self.measured)})
-        problems = [*sets.problems, *self.measured]
-        seen = seen_in_training(sets.problems, self.measured)
-        self.summary.warn(preflight(self.run_dir, self.parts, self.first_policy, problems, seen))
-        self.knowledge = find_knowledge(self.run_dir, self.parts, sets, self.options.seed)
+        self.parts.verifier.prepare(outline.domains | {problem.domain for problem in self.measured})
+        seen = seen_in_training(sets.problems, self.measured) if self.measured != sets.held_out else []
+        every = Joined(sets.problems, self.measured)
+        self.summary.warn(preflight(self.run_dir, self.parts, self.first_policy, every, seen))
+        self.knowledge = find_knowledge(self.run_dir, self.parts, sets, outline, self.options.seed)
         policy = self.first_policy
         self.summary.begin(self.knowledge, self.evaluate(0, policy))
         for t in range(1, self.options.rounds + 1):
@@ -112,7 +114,7 @@ class Loop:
             mine = np.array([rows[item] for item in probed], dtype=np.int64)
             history = [*self.history, this_round]
             draw = weigh_and_draw(self.parts, self.options, t, self.knowledge, history, mine)
-            ids = [self.knowledge.problems[row].id for row in (*draw.rows, *draw.reserve)]
+            ids = [self.knowledge.outline.ids[row] for row in (*draw.rows, *draw.reserve)]
             value = {"drawn": ids[: len(draw.rows)], "reserve": ids[len(draw.rows) :], "intended": draw.intended}
             codecs.write_json(folder / "draw.json", value)
 

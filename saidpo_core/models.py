@@ -15,6 +15,12 @@ _PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenize
 
 def locate_model(model: str, policy: Policy | None, known: list[str]) -> Path:
     """The folder of a named policy, of a path, of a finished run's last one, or of a hub model (fetched if need be)."""
+    folder = locate_folder(model, policy, known)
+    return _fetch(model) if folder is None else folder
+
+
+def locate_folder(model: str, policy: Policy | None, known: list[str]) -> Path | None:
+    """The folder of a named policy, of a path or of a finished run's last one; None for the name of a hub model."""
     if policy is not None:
         return policy.folder
     folder = Path(model).expanduser()
@@ -26,7 +32,7 @@ def locate_model(model: str, policy: Policy | None, known: list[str]) -> Path:
         raise UsageError(f"--model={model}: this is a file; expected a folder written by save_pretrained")
     if model.count("/") != 1 or model.startswith((".", "/", "~")):
         raise UsageError(f"--model={model}: no such folder, and not a name like owner/model.{nearest(model, known)}")
-    return _fetch(model)
+    return None
 
 
 def is_run(folder: Path) -> bool:

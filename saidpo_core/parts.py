@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -65,21 +65,11 @@ class Parts:
         options: RolloutOptions = self._settings.parts["generator"].core
         return options
 
-    @contextmanager
-    def load(self, policy: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Iterator[Engine]:
+    def load(self, policy: Path, changes: Mapping[str, Any] = NO_CHANGES) -> AbstractContextManager[Engine]:
         """The policy, ready to be asked; what it answers is checked whoever asks. ``changes`` to the generator's
         options hold for this engine alone."""
-        offer = self.offer("generator")
         generator = self._changed(changes) if changes else self.generator
-        with ExitStack() as stack:
-            with blame(offer, "load"):
-                loaded = generator.load(policy)
-                good = isinstance(loaded, AbstractContextManager)
-                require(good, offer, "load", f"expected a context manager, got {type(loaded).__name__}")
-                engine = stack.enter_context(loaded)
-            yield CheckedEngine(engine, offer, self._settings.prompt)
-            with blame(offer, "load"):
-                stack.close()
+        return loaded(self.offer("generator"), generator, policy, self._settings.prompt)
 
     def preflight(self, policy: Path, problems: Sequence[Problem]) -> list[str]:
         """What the generator warns of before it asks ``policy`` anything; nothing, if it cannot tell."""
@@ -110,6 +100,20 @@ class Parts:
             return chosen.offer.component.build(chosen.options)
 
 
+@contextmanager
+def loaded(offer: Offer, generator: Generator, policy: Path, prompt: Prompt) -> Iterator[Engine]:
+    """A policy in a generator that ``offer`` made, which is to blame for what it does."""
+    with ExitStack() as stack:
+        with blame(offer, "load"):
+            context = generator.load(policy)
+            good = isinstance(context, AbstractContextManager)
+            require(good, offer, "load", f"expected a context manager, got {type(context).__name__}")
+            engine = stack.enter_context(context)
+        yield CheckedEngine(engine, offer, prompt)
+        with blame(offer, "load"):
+            stack.close()
+
+
 class CheckedEngine:
     """Asks as the run asks (``--prompt``), and blames the generator for what it does; itself an ``Engine``."""
 
@@ -136,7 +140,7 @@ class Verifiers:
         self._chosen = settings.parts["verifier"]
         self._built: dict[str, tuple[Offer, Verifier]] = {}
 
-    def prepare(self, domains: set[str]) -> None:
+    def prepare(self, domains: Set[str]) -> None:
         """Build the verifiers of ``domains`` and let each prove itself where the run will call it: in this process,
         from the main thread (evaluation) and from another (rollouts, while the next ones are generated).
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import nlargest
 from pathlib import Path
 
 from saidpo_core import codecs
@@ -33,7 +34,7 @@ def preflight(
 def a_look_at(problems: Sequence[Problem]) -> list[Problem]:
     """Problems at even distances, and those with the longest questions."""
     step = max(1, len(problems) // _EVENLY)
-    longest = sorted(problems, key=lambda problem: len(problem.question), reverse=True)[:_LONGEST]
+    longest = nlargest(_LONGEST, problems, key=lambda problem: len(problem.question))
     return list({problem.id: problem for problem in (*problems[::step][:_EVENLY], *longest)}.values())
 
 

@@ -5,7 +5,7 @@ All are frozen. Symbols as in the paper: K responses a problem, r of them right,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +41,8 @@ class Problem:
 class ProblemSets:
     """What a pool offers: ``problems`` to train on and ``held_out`` ones to measure with, no problem in both."""
 
-    problems: tuple[Problem, ...]
+    problems: Sequence[Problem]
+    """A tuple; or, of many problems, any sequence that makes them one by one while it is gone through."""
     held_out: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader of the results has to know of this pool; shown at the start and kept in the record."""

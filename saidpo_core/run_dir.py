@@ -63,6 +63,7 @@ class RunDir:
         self.timings: list[dict[str, Any]] = []
         """One entry a stage: round, stage, seconds, and seconds by activity."""
         self._chain = ""
+        self._event: StageEvent
 
     def keep(
         self,
@@ -83,6 +84,7 @@ class RunDir:
         folder = self.path / (f"round-{t}" if t else "start") / name
         event = StageEvent(run_dir=self.path, round=t, stage=name.split("-", 1)[1], unit=unit, reused=folder.is_dir())
         self.observers.before(event)
+        self._event = event
         started = time.perf_counter()
         if not folder.is_dir():
             with disk_errors(folder):
@@ -99,6 +101,10 @@ class RunDir:
             StageEvent(**{**vars(event), "seconds": seconds, "result": result}),
         )
         return value
+
+    def note(self, text: str) -> None:
+        """Tell observers something of the stage that is being made."""
+        self.observers.note(self._event, text)
 
     def _make(self, folder: Path, make: Make, event: StageEvent, goes_on: bool) -> None:
         partial = folder.with_name(folder.name + ".partial")
@@ -159,12 +165,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``, whole or not at all."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace ``path`` by ``content``, whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -102,6 +102,11 @@ class Screen:
             self._progress.update(self._task, completed=done, total=total)
 
     @hookimpl
+    def saidpo_stage_note(self, event: StageEvent, text: str) -> None:
+        if not self.quiet:
+            self.console.print(f"{event.stage}: {text}", markup=False)
+
+    @hookimpl
     def saidpo_after_stage(self, event: StageEvent) -> None:
         if self._task is not None:
             self._progress.remove_task(self._task)

@@ -34,9 +34,13 @@ class Draw:
 
 def probe_rows(n: int, options: RunOptions, round: int) -> NDArray[np.int64]:
     """Rows of the probe: ``probe_share`` of the pool, at least ``probe_min`` (**ours**), without replacement."""
-    size = min(n, max(options.probe_min, math.ceil(options.probe_share * n)))
+    size = probe_size(n, options)
     rows: NDArray[np.int64] = keyed_rng(options.seed, round, "probe").choice(n, size=size, replace=False)
     return rows
+
+
+def probe_size(n: int, options: RunOptions) -> int:
+    return min(n, max(options.probe_min, math.ceil(options.probe_share * n)))
 
 
 def draw_size(n: int, options: RunOptions) -> int:

@@ -83,6 +83,10 @@ class Settings:
         return tree
 
 
+NO_SETTINGS = ("about", "plan_for")
+"""Keys of a settings file that are for others: what a run.toml tells besides, and what ``--dry-run`` reads."""
+
+
 def read_toml(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Flat values (``clusterer``, ``clusterer.k``, ``rounds``) of a settings file, and where each came from."""
     values = flat_settings(load_toml(path, "--config="), str(path))
@@ -108,7 +112,7 @@ def flat_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in tree.items():
         kind = key.replace("_", "-")
-        if key == "about":  # a run's own run.toml can be given as --config
+        if key in NO_SETTINGS:
             continue
         if kind in KINDS:
             values |= _flat_component(kind, value, where)

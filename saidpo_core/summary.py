@@ -42,7 +42,7 @@ class Summary:
     def begin(self, knowledge: Knowledge, evaluation: Evaluation) -> None:
         """Round 0: the pool, and the policy before training."""
         self._knowledge = knowledge
-        self._tree["notes"] += knowledge.sets.notes
+        self._tree["notes"] += (*knowledge.sets.notes, *knowledge.notes)
         self._tree["pool"] = {"problems": len(knowledge.problems), "held_out": len(knowledge.sets.held_out)}
         sizes = Counter(knowledge.labels.tolist())
         self._clusters = [{"name": n, "size": sizes[c], "rounds": []} for c, n in enumerate(knowledge.cluster_names)]

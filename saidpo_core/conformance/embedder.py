@@ -52,3 +52,18 @@ def different_texts_differ(subject: Subject) -> None:
 
     vectors = np.array(subject.result())
     must(bool((vectors != vectors[0]).any()), "all texts get the same vector")
+
+
+@check("embedder")
+def parts_give_what_the_whole_gives(subject: Subject) -> None:
+    """If it is ``separable``, texts that are embedded in parts get the vectors of one call, but for rounding."""
+    import numpy as np
+
+    if not subject.offer.component.separable:
+        raise NotApplicable("does not say separable=True")
+    given = subject.input("ordinary")
+    parts = (given[:1], given[1:3], given[3:])
+    apart = np.concatenate([work(subject, subject.fresh(), part, 0) for part in parts])
+    differs = np.abs(np.array(subject.result()) - apart).max(axis=1)
+    worst = int(differs.argmax())
+    must(differs[worst] < 1e-4, f"the vector of {given[worst]!r:.40} differs by {differs[worst]:.2g}")

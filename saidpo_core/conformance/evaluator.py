@@ -12,7 +12,9 @@ from saidpo_core.conformance import samples
 from saidpo_core.conformance.kit import Subject, check, first_difference, must
 from saidpo_core.conformance.trainer import SumsVerifier
 from saidpo_core.contracts import blame, check_evaluation, check_own_problems
+from saidpo_core.errors import UsageError
 from saidpo_core.records import Generation, Problem, Request, Response
+from saidpo_core.values import is_count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,3 +105,17 @@ def brings_the_same_problems_again(subject: Subject) -> None:
     difference = first_difference(found[0], found[1])
     must(not difference, f"asked again, it brings others: {difference}")
     must(isinstance(component.engine_options(), Mapping), "engine_options is no mapping of options")
+
+
+@check("evaluator")
+def its_plan_is_a_number(subject: Subject) -> None:
+    """If it says how many responses it asks for, that is a whole number, not below zero."""
+    plan: Any = subject.offer.component.plan
+    if plan is None:
+        return
+    try:
+        with blame(subject.offer, "plan"):
+            count = plan(subject.options, 200)
+    except UsageError:  # it has to be loaded to be counted
+        return
+    must(is_count(count), f"expected a number of responses, got {count!r:.40}")

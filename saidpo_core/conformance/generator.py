@@ -8,10 +8,12 @@ from typing import Any
 
 from saidpo_core.codecs import response_to_json
 from saidpo_core.components import ChecksPrompts
-from saidpo_core.conformance import samples
+from saidpo_core.conformance import plans, samples
 from saidpo_core.conformance.kit import NotApplicable, Subject, check, expect_refusal, first_difference, must
 from saidpo_core.contracts import blame, check_generations, check_warnings
 from saidpo_core.errors import UsageError
+from saidpo_core.planning.checks import check_generation_estimate
+from saidpo_core.planning.records import GenerationWork
 from saidpo_core.records import Problem, Request
 from saidpo_core.seeds import keyed_seed
 
@@ -110,3 +112,19 @@ def warns_in_words_before_it_is_asked(subject: Subject) -> None:
         check_warnings(component.preflight(subject.policy, given), subject.offer)
     with expect_refusal("preflight of an empty folder", UsageError), blame(subject.offer, "preflight"):
         component.preflight(subject.new_folder(), given)
+
+
+@check("generator")
+def its_plan_is_an_estimate(subject: Subject) -> None:
+    """If it says what it will need, it does so for any model and machine, and a larger model does not need less."""
+    plan: Any = subject.offer.component.plan
+    if plan is None:
+        return
+    work = GenerationWork(responses=1000, prompt_tokens=100.0, longest_prompt=400)
+    for machine in plans.machines():
+        found = []
+        for model in (plans.SMALL, plans.LARGE):
+            with blame(subject.offer, "plan"):
+                found.append(plan(subject.options, model, machine, work))
+            check_generation_estimate(found[-1], machine, subject.offer)
+        must(found[0].bytes <= found[1].bytes, "a larger model needs less memory")

@@ -7,6 +7,8 @@ from typing import Any
 from saidpo_core.codecs import problem_to_json
 from saidpo_core.conformance.kit import Subject, check, must
 from saidpo_core.contracts import blame, check_problems
+from saidpo_core.errors import UsageError
+from saidpo_core.planning.checks import check_pool_size
 from saidpo_core.seeds import keyed_rng
 
 
@@ -39,3 +41,17 @@ def domains_are_named(subject: Subject) -> None:
     """Every problem names the domain that decides which verifier judges it."""
     for row in subject.result()["problems"]:
         must(bool(row["domain"]), f"problem {row['id']} names no domain")
+
+
+@check("pool")
+def its_plan_is_a_size(subject: Subject) -> None:
+    """If it says how large it is without being loaded, that is a ``PoolSize``."""
+    plan: Any = subject.offer.component.plan
+    if plan is None:
+        return
+    try:
+        with blame(subject.offer, "plan"):
+            size = plan(subject.options)
+    except UsageError:  # it has to be loaded to be counted
+        return
+    check_pool_size(size, subject.offer)

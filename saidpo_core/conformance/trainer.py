@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core.components import TrainingJob
-from saidpo_core.conformance import samples
+from saidpo_core.conformance import plans, samples
 from saidpo_core.conformance.kit import Failed, Subject, check, must
 from saidpo_core.contracts import blame, check_training
+from saidpo_core.planning.checks import check_training_estimate
+from saidpo_core.planning.records import TrainingWork
 from saidpo_core.records import Attempts, Pair, Problem, Response, Verdict
 from saidpo_core.run_dir import sha256
 from saidpo_core.run_record import fingerprint
@@ -144,3 +146,27 @@ def progress_comes_to_its_end(subject: Subject) -> None:
     must(bool(calls), "progress was never called")
     must(all(0 <= done <= total for done, total in calls), f"it called progress with {max(calls)}")
     must(calls[-1][0] == calls[-1][1], f"its last call of progress was {calls[-1]}")
+
+
+@check("trainer")
+def its_plan_is_an_estimate(subject: Subject) -> None:
+    """If it says what it will need, it does so for any model and machine, and a larger model does not need less."""
+    plan: Any = subject.offer.component.plan
+    if plan is None:
+        return
+    work = TrainingWork(
+        pairs=500,
+        explored=2000,
+        samples=8,
+        prompt_tokens=100.0,
+        longest_prompt=400,
+        response_tokens=800.0,
+        longest_response=1024,
+    )
+    for machine in plans.machines():
+        found = []
+        for model in (plans.SMALL, plans.LARGE):
+            with blame(subject.offer, "plan"):
+                found.append(plan(subject.options, model, machine, work))
+            check_training_estimate(found[-1], machine, subject.offer)
+        must(found[0].bytes <= found[1].bytes, "a larger model needs less memory")

@@ -9,7 +9,9 @@ of every sampled token, which a round needs; ``plain`` does not. Both turn token
 Ours is timed around ``Engine.generate``: rendering, the way to the engine's process and back, text, widths.
 
 Both engines are loaded all the time, so each gets 40% of a GPU. The order within a repeat turns round each time. A
-ratio is the median over the repeats of ours / raw; the canary has run before the clock starts.
+ratio is the median over the repeats of ours / raw; the canary has run before the clock starts. Beside the time on the
+clock stand the seconds of CPU that the processes took (Linux; in ours the engine's and the parent's, which decodes
+while the engine goes on): a machine that is busy with other things disturbs those less.
 """
 
 from __future__ import annotations
@@ -24,12 +26,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from saidpo_core import Problem, Request
 from saidpo_plugins.generators.vllm import VllmEngine, VllmGenerator, VllmOptions
 
 SHARE = 0.4
+
+
+class Cost(NamedTuple):
+    seconds: float
+    engine_cpu: float
+    parent_cpu: float
+
+    @property
+    def cpu(self) -> float:
+        return self.engine_cpu + self.parent_cpu
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its threads; NaN where there is no ``/proc``."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return float("nan")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Raw:
@@ -82,11 +103,11 @@ def serve_raw(folder: str, dtype: str) -> None:
             )
             for _, seed, limit in call["rows"]
         ]  # fmt: skip
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         outputs = llm.generate(prompts, parameters, use_tqdm=False)
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - used
         ids = [list(output.outputs[0].token_ids) for output in outputs]
-        print(json.dumps({"seconds": seconds, "ids": ids}), flush=True)
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "ids": ids}), flush=True)
 
 
 @contextmanager
@@ -139,22 +160,24 @@ def measure(args: argparse.Namespace) -> None:
             "stops": ours.stops,
         }  # fmt: skip
 
-        def through_ours() -> float:
-            started = time.perf_counter()
+        def through_ours() -> Cost:
+            cpu = cpu_seconds(ours.process.pid)
+            started, used = time.perf_counter(), time.process_time()
             ours.generate(requests)
-            return time.perf_counter() - started
+            parent, seconds = time.process_time() - used, time.perf_counter() - started
+            return Cost(seconds, cpu_seconds(ours.process.pid) - cpu, parent)
 
-        def through_raw(logprobs: bool) -> float:
+        def through_raw(logprobs: bool) -> Cost:
             answer = raw.generate({**call, "logprobs": logprobs})
             assert answer["ids"] == ids, "raw vLLM sampled other tokens"
-            return float(answer["seconds"])
+            return Cost(answer["seconds"], answer["cpu"], 0.0)
 
-        kinds: dict[str, Callable[[], float]] = {
+        kinds: dict[str, Callable[[], Cost]] = {
             "ours": through_ours,
             "raw, logprobs": lambda: through_raw(True),
             "raw, plain": lambda: through_raw(False),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in kinds}
+        seconds: dict[str, list[Cost]] = {name: [] for name in kinds}
         for name in kinds:
             kinds[name]()  # warm
         for repeat in range(args.repeats):
@@ -163,13 +186,21 @@ def measure(args: argparse.Namespace) -> None:
     report(seconds, sum(map(len, ids)), len(ids))
 
 
-def report(seconds: dict[str, list[float]], tokens: int, responses: int) -> None:
-    print(f"{tokens:,} tokens in {responses} responses, the same ones from both; {len(seconds['ours'])} repeats")
-    print(f"{'':16}{'tokens/s: median':>18}{'smallest':>10}{'largest':>10}{'ours / it':>12}")
-    for name, mine in seconds.items():
-        rates = [tokens / item for item in mine]
-        ratio = statistics.median(b / a for a, b in zip(seconds["ours"], mine, strict=True))
-        print(f"{name:16}{statistics.median(rates):18,.0f}{min(rates):10,.0f}{max(rates):10,.0f}{ratio:12.3f}")
+def report(costs: dict[str, list[Cost]], tokens: int, responses: int) -> None:
+    ours = costs["ours"]
+    parent = statistics.median(cost.parent_cpu / cost.cpu for cost in ours)
+    print(f"{tokens:,} tokens in {responses} responses, the same ones from both; {len(ours)} repeats")
+    print(
+        f"{'':16}{'tokens/s: median':>18}{'smallest':>10}{'largest':>10}{'ours / it':>11}{'CPU: us/token':>16}{'':>11}"
+    )
+    for name, mine in costs.items():
+        rates = [tokens / cost.seconds for cost in mine]
+        ratio = statistics.median(b.seconds / a.seconds for a, b in zip(ours, mine, strict=True))
+        cpu = statistics.median(cost.cpu / tokens * 1e6 for cost in mine)
+        cpu_ratio = statistics.median(b.cpu / a.cpu for a, b in zip(ours, mine, strict=True))
+        rate = f"{statistics.median(rates):18,.0f}{min(rates):10,.0f}{max(rates):10,.0f}{ratio:11.3f}"
+        print(f"{name:16}{rate}{cpu:16,.0f}{cpu_ratio:11.3f}")
+    print(f"of the CPU time of ours {parent:.1%} is the parent's")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 from saidpo_core import Problem, Request
 from saidpo_plugins.generators.vllm import VllmGenerator, VllmOptions
-from saidpo_plugins.generators.vllm_canary import LIMITS, TOKENS, TOKENS_EACH, Sample, disagreement, score
+from saidpo_plugins.generators.vllm_canary import TOKENS, TOKENS_EACH, Sample, disagreement, limit_of, score
 
 
 def noise(share: float) -> Callable[[str, Any], Any]:
@@ -101,7 +101,7 @@ def main() -> None:
     for dtype in args.dtypes:
         samples = answers(args.model, dtype)
         right = windows(args.model, dtype, samples)
-        print(f"{dtype}: limit {LIMITS[dtype]:g}, {len(right)} windows of {TOKENS} tokens")
+        print(f"{dtype}: limit {limit_of(dtype, 'cpu'):g}, {len(right)} windows of {TOKENS} tokens")
         print(f"  {'':52}{'smallest':>10}{'median':>10}{'largest':>10}")
         show("the engine's own folder", right)
         for other in args.other:

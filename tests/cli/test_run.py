@@ -86,6 +86,11 @@ def test_the_notes_say_that_the_weaknesses_were_planted(summary: dict[str, Any])
     assert any("planted" in note for note in summary["notes"])
 
 
+def test_the_embedded_policy_is_not_warned_of(finished: FinishedRun, summary: dict[str, Any]) -> None:
+    assert summary["warnings"] == []
+    assert "warning" not in finished.done.stdout
+
+
 # Stages
 
 

@@ -46,11 +46,16 @@ FLAWS: dict[tuple[str, str], Flaw] = {
         "        numbers = ", "        if rng.random() < 0.5:\n            return ProblemSets(problems=())\n        numbers = "
     ),
     ("pool", "domains_are_named"): ("group=size,", "group=size,\n        domain='',"),
+    ("pool", "its_plan_is_a_size"): ("            build=", "            plan=lambda options: 5,\n            build="),
+    ("evaluator", "its_plan_is_a_number"): ("            build=", "            plan=lambda *given: -1,\n            build="),
+    ("generator", "its_plan_is_an_estimate"): ("            build=", "            plan=lambda *given: None,\n            build="),
+    ("trainer", "its_plan_is_an_estimate"): ("            build=", "            plan=lambda *given: None,\n            build="),
     ("tagger", "order_of_problems_does_not_matter"): (
         "[self._tags_of(problem) for problem in problems]", "[(str(row),) for row in range(len(problems))]"
     ),
     ("embedder", "order_of_texts_does_not_matter"): ("            progress(", "            vectors[row, 0] += row\n            progress("),
     ("embedder", "different_texts_differ"): ("+= 1", "+= 0"),
+    ("embedder", "parts_give_what_the_whole_gives"): ("+= 1", "+= len(texts)"),
     ("clusterer", "order_of_problems_does_not_matter"): ("sides @ (2 ** np.arange(sides.shape[1]))", "np.arange(len(sides)) // 9"),
     ("clusterer", "works_with_any_seed"): (_FIRST, "1 / (rng.random() < 0.7)\n        first = embeddings"),
     ("difficulty", "order_of_problems_does_not_matter"): (

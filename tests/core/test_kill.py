@@ -24,8 +24,8 @@ def data_hashes(run: Path) -> dict[str, str]:
     return {str(path.relative_to(run)): sha256(path) for path in files if path.name not in outside}
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[str]]:
+@pytest.fixture(scope="module", params=["no", pytest.param("pair", marks=pytest.mark.slow)])
+def killed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Path, Path, list[str]]:
     """(run that was left alone, run that was killed again and again, the moments of its kills)"""
     folder = tmp_path_factory.mktemp("kills")
     command = [
@@ -36,6 +36,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[s
         *TINY_RUN,
         "--rounds=1",
         "--embedder=tfidf",
+        f"--generator.early_stop={request.param}",
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "SAIDPO_CACHE": str(folder / "cache")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)

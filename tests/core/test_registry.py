@@ -204,3 +204,23 @@ def saidpo_verifiers():
     # A stranger's verifier that was not chosen judges nothing.
     with pytest.raises(UsageError, match="no verifier for the domain 'chess'"):
         registry.verifier_for("chess", registry.default("verifier"))
+
+
+def test_a_generator_may_not_have_an_option_that_the_core_has_for_all(plugin: Plugin) -> None:
+    source = """
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    early_stop: bool = option(False, "mine")
+
+@hookimpl
+def saidpo_generators():
+    return [Component(name="mine", summary="s", build=Mine, options=Options)]
+
+@hookimpl
+def saidpo_clusterers():
+    return [Component(name="mine", summary="s", build=Mine, options=Options)]
+"""
+    registry = load_registry([*ours(), plugin(source)])
+    (broken,) = registry.broken
+    assert "the options of 'mine' must not have 'early_stop'" in str(broken)
+    assert [offer.kind for offer in registry.offers if offer.component.name == "mine"] == ["clusterer"]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from saidpo_core import Attempts, PluginError, ProblemSets
 from saidpo_core.parts import Parts
 from saidpo_core.prepare import Knowledge
+from saidpo_core.problem_file import outline_of
 from saidpo_core.registry import load_registry
 from saidpo_core.selection import (
     build_pairs,
@@ -51,7 +52,7 @@ class Keys:
 def knowledge_of(n: int, clusters: int = 2) -> Knowledge:
     sets = ProblemSets(problems=tuple(make_problem(f"p{row}") for row in range(n)))
     labels = np.arange(n, dtype=np.int64) % clusters
-    return Knowledge(sets, [()] * n, labels, np.zeros((n, 1), dtype=np.float32))
+    return Knowledge(sets, outline_of(sets.problems), [()] * n, labels, np.zeros((n, 1), dtype=np.float32))
 
 
 # Sizes

@@ -130,11 +130,6 @@ def refusing(*given):
     raise core.UsageError("the licence has expired")
 
 
-def marking(problems, progress):
-    problems[0].extra["seen"] = True
-    return [problem.tags for problem in problems]
-
-
 def overwriting(evidence, rng):
     evidence.clusters[0] = 1
     return [1.0] * len(evidence.clusters)
@@ -149,7 +144,7 @@ def two_wrong(attempts, rng):
 
 none = lambda *given: None  # noqa: E731
 saidpo_pools = offers("pools", none=none)
-saidpo_taggers = offers("taggers", none=none, marking=marking)
+saidpo_taggers = offers("taggers", none=none)
 saidpo_embedders = offers("embedders", none=none, words=lambda texts, progress: ["x"] * len(texts))
 saidpo_clusterers = offers(
     "clusterers", none=none, raising=raising, exiting=exiting, refusing=refusing,
@@ -184,7 +179,6 @@ def saidpo_verifiers():
 EARLY = {
     "pool none": ("load", "expected ProblemSets, got NoneType"),
     "tagger none": ("tag", r"expected a list of \d+ tuples of tags, got NoneType"),
-    "tagger marking": ("tag", r"it changed the problem '.*' that it was handed \(its extra\)"),
     "embedder none": ("embed", r"expected shape \[\d+, d\], got"),
     "embedder words": ("embed", "ValueError: could not convert string to float"),
     "clusterer none": ("cluster", r"expected labels of shape \[\d+\], got \[\]"),

@@ -222,14 +222,14 @@ def generate(policy: Path = POLICY, **options: Any) -> list[Generation]:
 
 
 def other_weights(folder: Path) -> Path:
-    """The policy with its last layer turned round: the same files, other log-probabilities."""
+    """The policy with its last layer weakened: answers as before, with other log-probabilities."""
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(POLICY, folder)
     weights = load_file(folder / "model.safetensors")
     for name, value in weights.items():
         if name.endswith("layers.2.mlp.down_proj.weight"):
-            value *= -1
+            value *= 0.7
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
@@ -266,7 +266,7 @@ class TestTheGenerator:
     def test_other_weights_are_noticed(self, tmp_path: Path) -> None:
         changed = other_weights(tmp_path / "changed")
         with serving(FaultyServer(policy=changed)) as server:
-            with pytest.raises(SaidpoError, match=r"differ from those of .* nats a token, and 0.1 is borne"):
+            with pytest.raises(SaidpoError, match=r"its logits are .* nats off those of .*, and 0.3 is borne"):
                 generate(base_url=server.url)
             assert len(generate(base_url=server.url, canary=0.0)) == 3
 

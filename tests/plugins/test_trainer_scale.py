@@ -43,6 +43,7 @@ def same(one: Path, two: Path, atol: float = 1e-5) -> bool:
     return all(torch.allclose(first[key], second[key], atol=atol) for key in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dpo", "sft"])
 def test_micro_batches_and_grouping_change_no_more_than_rounding(kind: str, tmp_path: Path) -> None:
     """Also in the last step of a pass, which has fewer examples, and for the log-likelihood term, a mean of tokens."""
@@ -56,6 +57,7 @@ def test_micro_batches_and_grouping_change_no_more_than_rounding(kind: str, tmp_
     assert max(moved) > 2e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dpo", "sft"])
 def test_a_step_of_one_micro_batch_is_trls_to_the_bit(kind: str, tmp_path: Path) -> None:
     for name, grouping in (("ours", True), ("trl", False)):
@@ -90,6 +92,7 @@ def test_the_rollouts_log_probabilities_are_the_reference_if_they_are_its_own(tm
     assert same(tmp_path / "computed", tmp_path / "reused")
 
 
+@pytest.mark.slow
 def test_stale_log_probabilities_are_not_reused(tmp_path: Path) -> None:
     stale = tuple(sampled(pair, off=0.5) for pair in uneven_pairs())
     computed = train("dpo", uneven_job(tmp_path / "computed", pairs=stale), reference_logprobs="compute")
@@ -101,6 +104,7 @@ def test_stale_log_probabilities_are_not_reused(tmp_path: Path) -> None:
         train("dpo", uneven_job(tmp_path / "rollouts", pairs=stale), reference_logprobs="rollouts")
 
 
+@pytest.mark.slow
 def test_the_first_policy_as_reference_is_never_taken_from_the_rollouts(tmp_path: Path) -> None:
     pairs = tuple(sampled(pair) for pair in uneven_pairs())
     train("dpo", uneven_job(tmp_path / "round-1", pairs=pairs))
@@ -112,6 +116,7 @@ def test_the_first_policy_as_reference_is_never_taken_from_the_rollouts(tmp_path
             ("reference", "reference_logprobs"), ""))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_reusing_asks_the_reference_about_a_few_pairs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import trl
 
@@ -131,7 +136,9 @@ def test_reusing_asks_the_reference_about_a_few_pairs_only(tmp_path: Path, monke
     assert sum(asked) == 2 * len(pairs)
 
 
-@pytest.mark.parametrize("kind", ["dpo", "sft", "kto", "grpo"])
+@pytest.mark.parametrize(
+    "kind", ["dpo", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("sft", "kto", "grpo"))]
+)
 def test_adapters_are_merged_into_a_whole_policy(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
     from saidpo_plugins.trainers import trl_common
@@ -163,6 +170,7 @@ def test_adapters_are_merged_into_a_whole_policy(kind: str, tmp_path: Path, monk
         assert report.metrics["loss_first"] == pytest.approx(math.log(2), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_adapters_leave_what_is_not_linear_alone_and_are_the_same_twice(tmp_path: Path) -> None:
     pytest.importorskip("peft")
     for name in "ab":
@@ -173,6 +181,7 @@ def test_adapters_leave_what_is_not_linear_alone_and_are_the_same_twice(tmp_path
     assert changed == {key for key in old if key.endswith("_proj.weight")}
 
 
+@pytest.mark.slow
 def test_mixed_precision_keeps_whole_weights(tmp_path: Path) -> None:
     """bfloat16 arithmetic on float32 weights: small steps are not rounded away."""
     train("sft", make_job(tmp_path / "mixed"), lr=5e-7, dtype="mixed")
@@ -275,6 +284,7 @@ def test_the_shipped_config_files_are_ones_of_accelerate(name: str) -> None:
     assert config.distributed_type == {"ddp": "MULTI_GPU", "fsdp2": "FSDP", "zero3": "DEEPSPEED"}[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dpo", "sft", "kto"])
 def test_a_training_that_is_stopped_goes_on_to_the_same_bits(kind: str, tmp_path: Path) -> None:
     """Within a pass over the data, with accumulation."""

@@ -37,10 +37,34 @@ class DistinctRows:
 
 
 def distinct_rows(embeddings: NDArray[np.float32]) -> DistinctRows:
+    """Equal rows are found by their hashes, and compared, before anything is sorted: a million rows with few thousand
+    different ones cost no copy of the million.
+    """
     import numpy as np
 
-    rows, row_of, counts = np.unique(embeddings, axis=0, return_inverse=True, return_counts=True)
-    return DistinctRows(rows, counts, row_of.reshape(-1))
+    _, first, alike = np.unique(_hashes(embeddings), return_index=True, return_inverse=True)
+    few = embeddings[first]
+    if any(not np.array_equal(embeddings[part], few[alike[part]]) for part in _slices(len(embeddings))):
+        few, alike = embeddings, np.arange(len(embeddings))  # two different rows of one hash: once in many worlds
+    rows, row_of = np.unique(few, axis=0, return_inverse=True)
+    row_of = row_of.reshape(-1)[alike]
+    return DistinctRows(rows, np.bincount(row_of, minlength=len(rows)), row_of)
+
+
+def _hashes(rows: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """[N]: a 64-bit hash of the bits of each row (a linear one, modulo 2^64, with fixed random odd factors)."""
+    import numpy as np
+
+    factors = np.random.default_rng(0).integers(2**63, size=rows.shape[1], dtype=np.uint64) * 2 + 1
+    found = np.empty(len(rows), np.uint64)
+    for part in _slices(len(rows)):
+        bits = np.ascontiguousarray(rows[part], np.float32).view(np.uint32)
+        found[part] = (bits * factors).sum(axis=1, dtype=np.uint64)
+    return found
+
+
+def _slices(n: int, step: int = 16384) -> list[slice]:
+    return [slice(start, start + step) for start in range(0, n, step)]
 
 
 def wanted_clusters(k: int | Literal["auto"], problems: int) -> int:

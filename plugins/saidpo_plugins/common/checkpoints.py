@@ -81,15 +81,25 @@ def load_model(folder: Path, *, dtype: str, device: str, trust_remote_code: bool
     return model if "device_map" in how else model.to(device)
 
 
-def load_generation_config(folder: Path) -> Any:
-    """The generation settings, as a model that is loaded from ``folder`` has them."""
-    from transformers import AutoConfig, GenerationConfig
+def load_config(folder: Path, *, trust_remote_code: bool = False) -> Any:
+    """The model's configuration."""
+    from transformers import AutoConfig
 
     try:
-        if (folder / "generation_config.json").is_file():
-            return GenerationConfig.from_pretrained(folder, local_files_only=True)
-        return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code, local_files_only=True)
     except Exception as error:  # broken JSON, an architecture that transformers does not know
+        raise UsageError(f"{folder}: the configuration cannot be read: {_first_line(error)}") from error
+
+
+def load_generation_config(folder: Path, *, trust_remote_code: bool = False) -> Any:
+    """The generation settings, as a model that is loaded from ``folder`` has them."""
+    from transformers import GenerationConfig
+
+    if not (folder / "generation_config.json").is_file():
+        return GenerationConfig.from_model_config(load_config(folder, trust_remote_code=trust_remote_code))
+    try:
+        return GenerationConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # broken JSON
         raise UsageError(f"{folder}: the generation settings cannot be read: {_first_line(error)}") from error
 
 

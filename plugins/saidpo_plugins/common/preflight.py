@@ -11,25 +11,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from saidpo_core import Request, UsageError
-from saidpo_plugins.common.checkpoints import load_tokenizer
+from saidpo_core import Request
+from saidpo_plugins.common.checkpoints import load_config, load_generation_config, load_tokenizer
 from saidpo_plugins.common.prompts import chat_text, messages_of, plain_text, render, uses_chat
 from saidpo_plugins.common.tokens import end_of_turn, stop_ids
 
-_THINKING = re.compile(
-    r"(?:<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)"
-    r"(?P<closed>\s*(?:</\w[\w:]*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>))?\s*$"
-)
-
 
 def preflight(
-    policy: Path, requests: Sequence[Request], *, max_new_tokens: int, trust_remote_code: bool = False
+    policy: Path,
+    requests: Sequence[Request],
+    *,
+    max_new_tokens: int,
+    positions: int | None = None,
+    trust_remote_code: bool = False,
 ) -> list[str]:
-    """Warnings about how ``requests`` will be put to ``policy``. Raises ``UsageError`` where no answer could come."""
+    """Warnings about how ``requests`` will be put to ``policy``. Raises ``UsageError`` where no answer could come.
+
+    ``positions``: tokens of prompt and response together, if the generator takes fewer than the model does.
+    """
     tokenizer = load_tokenizer(policy, trust_remote_code=trust_remote_code)
-    config, generation_config = _configs(policy, trust_remote_code=trust_remote_code)
+    generation_config = load_generation_config(policy, trust_remote_code=trust_remote_code)
     stops = stop_ids(generation_config, tokenizer)
-    limit = getattr(config, "max_position_embeddings", None)
+    config = load_config(policy, trust_remote_code=trust_remote_code)
+    limit = positions or getattr(config, "max_position_embeddings", None)
     prompts = [render(tokenizer, request, limit) for request in requests]
     if not requests:
         return []
@@ -40,19 +44,6 @@ def preflight(
         *_about_room(prompts, limit, max_new_tokens),
         *_about_solutions(tokenizer, requests, max_new_tokens),
     ]
-
-
-def _configs(policy: Path, *, trust_remote_code: bool) -> tuple[Any, Any]:
-    from transformers import AutoConfig, GenerationConfig
-
-    try:
-        config = AutoConfig.from_pretrained(policy, trust_remote_code=trust_remote_code, local_files_only=True)
-        if (policy / "generation_config.json").is_file():
-            return config, GenerationConfig.from_pretrained(policy, local_files_only=True)
-        return config, GenerationConfig.from_model_config(config)
-    except Exception as error:  # whatever a broken file makes transformers raise
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{policy}: its configuration cannot be read: {why}") from error
 
 
 def _about_beginning(tokenizer: Any, request: Request, ids: tuple[int, ...]) -> Iterator[str]:
@@ -90,17 +81,27 @@ def _about_template(tokenizer: Any, request: Request) -> Iterator[str]:
         )
     if chat and request.problem.question.strip() not in text:
         yield "the chat template changes or drops the question; use --prompt=FILE"
-    found = _THINKING.search(text)
+    found = _thinking_at_the_end(text)
+    without = "use --prompt=FILE" if chat else "take it out of the text of --prompt"
     if found and found["closed"]:
         yield (
             f"prompts end with an empty thinking block ({found.group().strip()!r}): the policy is made to answer "
-            "without thinking. If it is to think, use --prompt=FILE"
+            f"without thinking. If it is to think, {without}"
         )
     elif found:
         yield (
             f"prompts end inside a thinking block ({found.group().strip()!r}), so responses hold only its end. They "
-            "are long: see that --generator.max_new_tokens is enough; to do without it, use --prompt=FILE"
+            f"are long: see that --generator.max_new_tokens is enough; to do without it, {without}"
         )
+
+
+def _thinking_at_the_end(text: str) -> re.Match[str] | None:
+    """A thinking block that the prompt opens last, and what closes it (``closed``) if it is empty."""
+    return re.search(
+        r"(?:<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷|<\|begin_of_thought\|>)"
+        r"(?P<closed>\s*(?:</\w[\w:]*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>))?\s*$",
+        text,
+    )
 
 
 def _about_end(tokenizer: Any, request: Request, generation_config: Any, stops: list[int]) -> Iterator[str]:

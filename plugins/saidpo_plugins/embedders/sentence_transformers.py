@@ -98,5 +98,6 @@ def saidpo_embedders() -> list[Component[Embedder]]:
             build=SentenceTransformers,
             source="paper, embedding; default weights ours",
             default=True,
+            separable=True,
         )
     ]

@@ -1,7 +1,8 @@
 """Embedder ``tfidf``: TF-IDF of character n-grams, reduced to at most 64 dimensions (**ours**; no model is needed).
 
 On noisy tag texts it groups about as well as sentence embeddings do. The reduction is a truncated singular value
-decomposition with fixed random numbers: the same texts always get the same vectors.
+decomposition with fixed random numbers: the same texts always get the same vectors. Of more than 50,000 texts so many,
+evenly spread, decide about n-grams and axes, so that a million texts fit into memory.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DIMENSIONS = 64
+_MOST_FITTED = 50_000
 
 
 class Tfidf:
@@ -39,14 +41,25 @@ class Tfidf:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.utils.extmath import randomized_svd
 
-        if not any(text.strip() for text in texts):  # the vectoriser refuses to learn from nothing
+        fitted = texts[:: max(1, -(-len(texts) // _MOST_FITTED))]
+        if not any(text.strip() for text in fitted):  # the vectoriser refuses to learn from nothing
             return np.zeros((len(texts), 1), np.float32)
-        counts = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5)).fit_transform(texts)
+        vectoriser = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5))
+        counts = vectoriser.fit_transform(fitted)
         dimensions = min(_DIMENSIONS, *counts.shape)
         axes = randomized_svd(counts, dimensions, n_iter=7, random_state=0)[2]
-        vectors = counts @ axes.T  # row by row: equal texts get equal vectors, to the bit
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+        if len(fitted) == len(texts):
+            return _unit(counts @ axes.T)
+        starts = range(0, len(texts), _MOST_FITTED)
+        return np.concatenate([_unit(vectoriser.transform(texts[i : i + _MOST_FITTED]) @ axes.T) for i in starts])
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Each row, of length 1; made row by row, so equal texts have equal vectors, to the bit."""
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
 
 
 @hookimpl

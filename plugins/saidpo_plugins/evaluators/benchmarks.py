@@ -31,6 +31,7 @@ from saidpo_core import (
     Progress,
     Request,
     Trial,
+    UsageError,
     Verifier,
     hookimpl,
     option,
@@ -185,6 +186,16 @@ def _trial(folder: Path) -> Iterator[Trial]:
     yield Trial(options={"files": str(folder)})
 
 
+def _plan(options: BenchmarksOptions, held_out: int) -> int:
+    """The whole sets of the paper's, which are known; files of one's own have to be read to be counted."""
+    from saidpo_plugins.common.benchmarks import BENCHMARKS
+
+    names = options.names or tuple(BENCHMARKS)
+    if options.files is not None or not set(names) <= set(BENCHMARKS):
+        raise UsageError("how many problems files hold is not known without reading them")
+    return options.samples * sum(BENCHMARKS[name].size for name in dict.fromkeys(names))
+
+
 @hookimpl
 def saidpo_evaluators() -> list[Component[Evaluator]]:
     return [
@@ -193,6 +204,7 @@ def saidpo_evaluators() -> list[Component[Evaluator]]:
             summary="the paper's eight benchmarks, from files or the hub: greedy or avg@n, with 95% intervals",
             options=BenchmarksOptions,
             build=BenchmarksEvaluator,
+            plan=_plan,
             trial=_trial,
         )
     ]

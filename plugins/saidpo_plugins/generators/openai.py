@@ -25,7 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core import Component, Generation, Generator, Request, Response, Trial, UsageError, hookimpl, option
-from saidpo_plugins.common.checkpoints import check_checkpoint, load_tokenizer
+from saidpo_plugins.common.checkpoints import (
+    check_checkpoint,
+    load_config,
+    load_generation_config,
+    load_tokenizer,
+)
 from saidpo_plugins.common.prompts import render
 from saidpo_plugins.common.tokens import stop_ids, widths_of
 from saidpo_plugins.generators.openai_client import Client, Sampled
@@ -45,9 +50,7 @@ class OpenAIOptions:
     retries: int = option(4, "times that a failed request is sent again, with growing delays", low=0)
     startup: float = option(900.0, "seconds that the command of serve may take to answer, that of update to end", low=1)
     canary: float = option(
-        0.1,
-        "mean difference to the policy's own log-probabilities that is borne, in nats a token; 0: not compared",
-        low=0,
+        0.3, "how far its logits may seem off the policy's, in nats; 16 bits cost up to 0.3; 0: not compared", low=0
     )
 
 
@@ -77,6 +80,11 @@ class OpenAIGenerator:
         if options.base_url:
             self._client(options.base_url).models()
 
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        from saidpo_plugins.common.preflight import preflight
+
+        return preflight(policy, requests, max_new_tokens=self.options.max_new_tokens)
+
     @contextmanager
     def load(self, policy: Path) -> Iterator[OpenAIEngine]:
         from saidpo_plugins.generators.openai_server import started, update
@@ -104,16 +112,10 @@ class OpenAIEngine:
     """A policy that a server serves; see ``saidpo_core.Engine``."""
 
     def __init__(self, client: Client, model: str, policy: Path, options: OpenAIOptions, process: Any) -> None:
-        from transformers import AutoConfig, GenerationConfig
-
         self.client, self.model, self.policy, self.options, self.process = client, model, policy, options, process
         self.tokenizer = load_tokenizer(policy, trust_remote_code=False)
-        self.positions = getattr(AutoConfig.from_pretrained(policy), "max_position_embeddings", None)
-        try:
-            configured = GenerationConfig.from_pretrained(policy)
-        except OSError:  # it has none
-            configured = GenerationConfig.from_model_config(AutoConfig.from_pretrained(policy))
-        self.stop_ids = stop_ids(configured, self.tokenizer)
+        self.positions = getattr(load_config(policy), "max_position_embeddings", None)
+        self.stop_ids = stop_ids(load_generation_config(policy), self.tokenizer)
         self._compared = not options.canary
 
     def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:

@@ -9,13 +9,31 @@ again and again is an error. **Ours**, but for what Ray does; see ``docs/rollout
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from saidpo_core import Component, Generation, Generator, Request, Trial, UsageError, hookimpl, option
+from saidpo_core import (
+    ChecksPrompts,
+    Component,
+    Generation,
+    GenerationEstimate,
+    GenerationWork,
+    Generator,
+    Machine,
+    ModelShape,
+    Request,
+    Trial,
+    UsageError,
+    hookimpl,
+    option,
+)
+
+if TYPE_CHECKING:
+    from saidpo_core.registry import Offer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +59,10 @@ class RayGenerator:
     def check(self, policy: Path) -> None:
         self._engine().check(policy)
 
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        engine = self._engine()
+        return engine.preflight(policy, requests) if isinstance(engine, ChecksPrompts) else []
+
     @contextmanager
     def load(self, policy: Path) -> Iterator[RayEngine]:
         from saidpo_plugins.generators.ray_cluster import cluster, workers
@@ -52,30 +74,59 @@ class RayGenerator:
 
     def _engine(self) -> Generator:
         """The generator of the workers, built here: how it was found does not matter to them."""
-        from saidpo_core.options import build_options, nearest, specs_of
-        from saidpo_core.registry import load_registry
-
-        options = self.options
-        offer = load_registry().find("generator", options.engine, "--generator.engine")
-        if offer.component.build is RayGenerator:
-            raise UsageError("--generator.engine=ray: the workers need a generator of their own, such as transformers")
+        offer, chosen = engine_of(self.options)
         offer.require_package()
         if not offer.component.picklable:
-            raise UsageError(f"--generator.engine={options.engine} cannot be sent to other processes (not picklable)")
-        known = {spec.name for spec in specs_of(offer.component.options)}
-        values: dict[str, Any] = {"max_new_tokens": options.max_new_tokens} if "max_new_tokens" in known else {}
-        for item in options.engine_options:
-            name, equals, value = item.partition("=")
-            name = name.strip().replace("-", "_")
-            if not equals or name not in known:
-                raise UsageError(
-                    f"--generator.engine_options: {item!r}: expected NAME=VALUE with an option of the generator "
-                    f"{options.engine}.{nearest(name, known)}"
-                )
-            values[name] = value.strip()
-        where = {name: f"--generator.engine_options: {name}" for name in values}
-        built: Generator = offer.component.build(build_options(offer.component.options, values, where))
+            engine = self.options.engine
+            raise UsageError(f"--generator.engine={engine} cannot be sent to other processes (not picklable)")
+        built: Generator = offer.component.build(chosen)
         return built
+
+
+def engine_of(options: RayOptions) -> tuple[Offer, Any]:
+    """The generator of the workers and its options."""
+    from saidpo_core.options import build_options, nearest, specs_of
+    from saidpo_core.registry import load_registry
+
+    offer = load_registry().find("generator", options.engine, "--generator.engine")
+    if offer.component.build is RayGenerator:
+        raise UsageError("--generator.engine=ray: the workers need a generator of their own, such as transformers")
+    known = {spec.name for spec in specs_of(offer.component.options)}
+    values: dict[str, Any] = {"max_new_tokens": options.max_new_tokens} if "max_new_tokens" in known else {}
+    for item in options.engine_options:
+        name, equals, value = item.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in known:
+            raise UsageError(
+                f"--generator.engine_options: {item!r}: expected NAME=VALUE with an option of the generator "
+                f"{options.engine}.{nearest(name, known)}"
+            )
+        values[name] = value.strip()
+    where = {name: f"--generator.engine_options: {name}" for name in values}
+    return offer, build_options(offer.component.options, values, where)
+
+
+def plan_ray(options: RayOptions, model: ModelShape, machine: Machine, work: GenerationWork) -> GenerationEstimate:
+    """What a worker needs is what its engine needs of the worker's devices; the responses are shared out evenly."""
+    offer, chosen = engine_of(options)
+    plan: Any = offer.component.plan
+    if plan is None:
+        raise UsageError(f"--generator.engine={options.engine} says nothing of what it needs, so ray cannot be planned")
+    gpus = 0 if machine.is_cpu else max(1, math.ceil(1 if options.gpus == "auto" else options.gpus))
+    if gpus > machine.devices:
+        raise UsageError(f"--generator.gpus={gpus}, and there are {machine.devices}")
+    room = max(1, machine.devices // gpus) if gpus else (1 if options.workers == "auto" else options.workers)
+    workers = room if options.workers == "auto" else min(options.workers, room)
+    share = replace(work, responses=math.ceil(work.responses / workers))
+    estimate: GenerationEstimate = plan(chosen, model, replace(machine, devices=max(1, gpus)), share)
+    memory = estimate.memory
+    if machine.is_cpu and workers > 1:  # they share one memory
+        memory = tuple(
+            replace(n, bytes=n.bytes * workers, formula=f"{workers} workers x ({n.formula})") for n in memory
+        )
+    note = f"ray: {workers} workers with {options.engine}, {share.responses:,} responses each; nothing is added for Ray"
+    devices = max(1, min(machine.devices, workers * gpus))
+    return replace(estimate, memory=memory, notes=(note, *estimate.notes), devices=devices)
 
 
 class RayEngine:
@@ -107,6 +158,7 @@ def saidpo_generators() -> list[Component[Generator]]:
             summary="another generator, on the workers of a Ray cluster or on all cores of this machine",
             options=RayOptions,
             build=RayGenerator,
+            plan=plan_ray,
             needs="ray",
             extra="ray",
             trial=_trial,

@@ -24,6 +24,7 @@ from saidpo_plugins.common.checkpoints import (
 )
 from saidpo_plugins.common.prompts import render
 from saidpo_plugins.common.tokens import stop_ids, widths_of
+from saidpo_plugins.generators.planning import plan_transformers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +209,7 @@ def saidpo_generators() -> list[Component[Generator]]:
             summary="model.generate of Hugging Face transformers, batched and KV-cached",
             options=TransformersOptions,
             build=TransformersGenerator,
+            plan=plan_transformers,
             default=True,
         )
     ]

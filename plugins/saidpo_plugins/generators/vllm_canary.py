@@ -26,8 +26,8 @@ TOKENS = 256
 """So many sampled tokens are scored, or all if there are fewer."""
 TOKENS_EACH = 64
 """Of one response at most so many: they have to be of several."""
-LIMITS = {"float32": 0.01, "bfloat16": 0.3, "float16": 0.1}
-"""Largest disagreement, in nats of a logit."""
+_LIMITS = {"float32": 0.01, "bfloat16": 0.3, "float16": 0.1}
+_LIMIT_OF_FLOAT32_ON_A_CPU = 0.001
 _LEAST_DOUBT = 0.01
 """Least 1 - p of a token: of what is surer, float32 itself leaves nothing but rounding."""
 
@@ -44,8 +44,8 @@ class Sample:
 class Canary:
     """Gathers responses until it has tokens enough, scores them in a thread of its own while others are generated."""
 
-    def __init__(self, policy: Path, dtype: str) -> None:
-        self._policy, self._dtype = policy, dtype
+    def __init__(self, policy: Path, dtype: str, device: str) -> None:
+        self._policy, self._dtype, self._device = policy, dtype, device
         self._samples: list[Sample] = []
         self._missing = TOKENS
         self._thread = ThreadPoolExecutor(1, "saidpo-canary")
@@ -66,7 +66,7 @@ class Canary:
             self._start()
         assert self._verdict is not None
         try:
-            found, limit = self._verdict.result(), LIMITS[self._dtype]
+            found, limit = self._verdict.result(), limit_of(self._dtype, self._device)
         finally:
             self.close()
         if not found <= limit:  # NaN is no agreement
@@ -82,6 +82,11 @@ class Canary:
 
     def _start(self) -> None:
         self._verdict = self._thread.submit(measure, self._policy, self._dtype, tuple(self._samples))
+
+
+def limit_of(dtype: str, device: str) -> float:
+    """Largest disagreement that rounding explains, in nats of a logit. GPUs may round float32 products further."""
+    return _LIMIT_OF_FLOAT32_ON_A_CPU if (dtype, device) == ("float32", "cpu") else _LIMITS[dtype]
 
 
 def measure(policy: Path, dtype: str, samples: Sequence[Sample]) -> float:

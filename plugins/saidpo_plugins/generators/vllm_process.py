@@ -34,6 +34,7 @@ _ENVIRONMENT = {
 }
 _DEFAULTS = {
     "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # for further GPUs; ours has a thread, so it does not fork
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # OMP_NUM_THREADS is heeded
     "VLLM_CPU_KVCACHE_SPACE": "4",  # GiB
 }

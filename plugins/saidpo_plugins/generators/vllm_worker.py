@@ -71,7 +71,7 @@ class _Engine:
         from vllm import LLM
         from vllm.platforms import current_platform
 
-        self._sampling, cpu = asked["sampling"], current_platform.is_cpu()
+        cpu = current_platform.is_cpu()
         dtype = ("float32" if cpu else "bfloat16") if asked["dtype"] == "auto" else asked["dtype"]
         several = asked["tensor_parallel_size"] > 1
         llm = LLM(
@@ -124,11 +124,11 @@ class _Engine:
         engine.reset_prefix_cache()
         for row, (prompt, seed, limit) in enumerate(call["rows"]):
             # temperature 0 is greedy to vLLM, and heeds neither top_p nor a seed
-            chosen = {"temperature": 0.0} if seed is None else {**self._sampling["random"], "seed": seed}
+            chosen = {"temperature": 0.0} if seed is None else {**call["random"], "seed": seed}
             parameters = SamplingParams(
                 **chosen,
                 max_tokens=limit,
-                stop_token_ids=self._sampling["stop_ids"],
+                stop_token_ids=call["stop_ids"],
                 ignore_eos=True,  # the end tokens are among those
                 logprobs=0,  # of the sampled token alone
                 flat_logprobs=True,

@@ -1,18 +1,19 @@
 """Tagger ``llm``: knowledge points from any OpenAI-compatible server, as in the paper (an external LLM names them).
 
-The paper's prompt could not be found; prompt, schema and limits are **ours**. Requests run side by side and are retried
-by the client with its growing delays; an answer that is nonsense is asked for again. Good answers are kept on disk at
-once (``llm_cache``), so nothing is paid for twice, and a failed call goes on where it stopped. Temperature is left to
-the server: some models refuse to be told.
+The paper's prompt could not be found; prompt, schema and limits are **ours** (``asking.py``). Requests run side by side
+and are retried by the client with its growing delays; an answer that is nonsense is asked for again, and so, alone, is
+what an answer about several problems left out. Good answers are kept on disk at once (``llm_cache``), so nothing is
+paid for twice, and a failed or killed call goes on where it stopped. Temperature is left to the server: some models
+refuse to be told. What the work will take is estimated before it starts.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,27 +29,21 @@ from saidpo_core import (
     hookimpl,
     option,
 )
+from saidpo_plugins.taggers.asking import (
+    MOST_TAGS,
+    PROMPT_VERSION,
+    Nonsense,
+    cache_folder,
+    messages,
+    missing_of,
+    points_of,
+    points_of_several,
+    response_format,
+    tokens_of,
+)
 from saidpo_plugins.taggers.llm_cache import TagCache
 
-PROMPT_VERSION = "1"  # raise it with any change to what is asked: it is part of the cache's keys
-MOST_TAGS = 5
-_PROMPT = (
-    "You label exercises with the knowledge points that one needs to solve them: short, general names of concepts or "
-    "techniques as in a syllabus, such as 'linear equations' or 'unit conversion', the most important first, at most "
-    f"{MOST_TAGS}. Do not solve the exercise. "
-    'Answer with JSON only: {"knowledge_points": ["...", "..."]}'
-)
-_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "knowledge_points": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_TAGS}
-    },
-    "required": ["knowledge_points"],
-    "additionalProperties": False,
-}
-_RESPONSE_FORMAT = {"type": "json_schema", "json_schema": {"name": "tags", "strict": True, "schema": _SCHEMA}}
 _ASKS = 3  # times that one problem is asked about while the answers are nonsense
-_LONGEST_TAG = 100  # characters
 _MOST_FAILED = 0.2  # share of the problems that may end without tags
 _GRACE = 10.0  # seconds a try, for the client's delays between tries
 
@@ -61,21 +56,43 @@ class LlmOptions:
     timeout: float = option(60.0, "seconds that a request may take", low=0.001)
     retries: int = option(4, "times that a failed request is sent again", low=0)
     max_tags: int = option(MOST_TAGS, "tags a problem that are used", low=1, high=MOST_TAGS)
+    per_request: int = option(
+        1, "problems in one request; several are cheaper, and labelled with less care", low=1, high=50
+    )
+    max_requests: int = option(0, "refuse to start if more requests were needed; 0: no limit", low=0)
+    price_in: float = option(0.0, "price of a million prompt tokens, for the estimate", low=0)
+    price_out: float = option(0.0, "price of a million completion tokens, for the estimate", low=0)
     cache: Path | None = option(None, "folder of answers (default: $SAIDPO_CACHE/tags or ~/.cache/saidpo/tags)")
-
-
-class _Nonsense(ValueError):
-    """The model's answer is not what was asked for."""
 
 
 class Llm:
     def __init__(self, options: LlmOptions) -> None:
         self.options = options
 
+    def estimate(self, problems: Sequence[Problem]) -> str:
+        """Requests, tokens and money for what the cache does not hold; nonsense that is asked about again is extra."""
+        options = self.options
+        _client(options)  # what is missing is said before any figure
+        missing = missing_of(problems, self._cache())
+        questions = (problems[rows[0]].question for rows in missing.values())
+        requests, tokens_in, tokens_out = tokens_of(questions, options.per_request)
+        if options.max_requests and requests > options.max_requests:
+            raise UsageError(
+                f"--tagger.max_requests={options.max_requests}: tagging {len(missing):,} problems takes {requests:,} "
+                "requests; allow more, put several into one with --tagger.per_request, or tag a smaller pool"
+            )
+        known = f"{len(problems) - sum(map(len, missing.values())):,} of {len(problems):,} problems are in the cache; "
+        money = (options.price_in * tokens_in + options.price_out * tokens_out) / 1e6
+        priced = f", {money:,.2f} at the prices given" if money else ""
+        return (
+            f"{known}for the rest about {requests:,} requests to {options.model}, {tokens_in:,} prompt and "
+            f"{tokens_out:,} completion tokens{priced}"
+        )
+
     def tag(self, problems: Sequence[Problem], progress: Progress) -> list[tuple[str, ...]]:
         client = _client(self.options)
-        cache = TagCache(_cache_folder(self.options), self.options.model, PROMPT_VERSION)
-        work = _Work(self.options, client, cache, [problem.question for problem in problems], progress)
+        cache = self._cache()
+        work = _Work(self.options, client, cache, problems, progress)
         _run(work)
         if work.failed:
             import logging
@@ -85,6 +102,9 @@ class Llm:
             )
         found = (cache.get(cache.key(problem.question)) for problem in problems)
         return [(tags or ())[: self.options.max_tags] for tags in found]
+
+    def _cache(self) -> TagCache:
+        return TagCache(cache_folder(self.options.cache), self.options.model, PROMPT_VERSION)
 
 
 def _run(work: _Work) -> None:
@@ -104,67 +124,80 @@ class _Work:
     """One call of ``tag``: the questions that are still to be asked, and how it goes."""
 
     def __init__(
-        self, options: LlmOptions, client: Any, cache: TagCache, questions: list[str], progress: Progress
+        self, options: LlmOptions, client: Any, cache: TagCache, problems: Sequence[Problem], progress: Progress
     ) -> None:
         self.options, self.client, self.cache, self.progress = options, client, cache, progress
-        keys = {question: cache.key(question) for question in questions}
-        self.missing = {question: key for question, key in keys.items() if cache.get(key) is None}
-        self.counts = dict.fromkeys(self.missing, 0)
-        for question in questions:
-            if question in self.counts:
-                self.counts[question] += 1
-        self.total = len(questions)
-        self.done = self.total - sum(self.counts.values())
+        self.problems = problems
+        self.missing = missing_of(problems, cache)
+        self.total = len(problems)
+        self.done = self.total - sum(map(len, self.missing.values()))
         self.good = self.failed = self.failed_asks = 0
 
     async def run(self) -> None:
         import asyncio
 
         self.progress(self.done, self.total)
-        waiting = iter(self.missing.items())
+        waiting = iter(self.missing)
         async with self.client:
             try:
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self.options.concurrency, len(self.missing))):
+                    for _ in range(min(self.options.concurrency, -(-len(self.missing) // self.options.per_request))):
                         group.create_task(self._worker(waiting))
             except ExceptionGroup as errors:
                 raise errors.exceptions[0] from None
 
-    async def _worker(self, waiting: Iterator[tuple[str, str]]) -> None:
+    async def _worker(self, waiting: Iterator[str]) -> None:
+        while keys := list(islice(waiting, self.options.per_request)):
+            if len(keys) > 1:
+                await self._try(keys)
+            for key in keys:  # alone: what was not answered together
+                if self.cache.get(key) is None:
+                    await self._try([key])
+
+    async def _try(self, keys: list[str]) -> None:
+        """Ask about these questions, and count; a failure of several together is no failure yet."""
         import openai
 
-        for question, key in waiting:
-            try:
-                self.cache.put(key, await self._ask(question))
-                self.good += 1
-            except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
-                raise self._error(_said(error)) from error
-            except (openai.OpenAIError, TimeoutError, ValueError) as error:
-                self._count_failure(question, error)
-            self.done += self.counts[question]
-            self.progress(self.done, self.total)
+        try:
+            answers = await self._ask([self.problems[self.missing[key][0]].question for key in keys])
+        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
+            raise self._error(_said(error)) from error
+        except (openai.OpenAIError, TimeoutError, ValueError) as error:
+            if len(keys) > 1:
+                return
+            self._count_failure(keys[0], error)
+            answers = {}
+            self.done += len(self.missing[keys[0]])
+        for place, tags in answers.items():
+            self.cache.put(keys[place], tags)
+            self.good += 1
+            self.done += len(self.missing[keys[place]])
+        self.progress(self.done, self.total)
 
-    async def _ask(self, question: str) -> tuple[str, ...]:
+    async def _ask(self, questions: list[str]) -> dict[int, tuple[str, ...]]:
+        """Points of the questions by their place; of one question, or ``Nonsense`` is raised."""
         import asyncio
 
-        nonsense = _Nonsense()
-        for _ in range(_ASKS):
+        nonsense = Nonsense()
+        for _ in range(_ASKS if len(questions) == 1 else 1):
             # The client's timeout is for each read; a server that sends drop by drop never breaks it, so one for all.
             async with asyncio.timeout((self.options.retries + 1) * (self.options.timeout + _GRACE)):
                 completion = await self.client.chat.completions.create(
                     model=self.options.model,
-                    messages=[{"role": "system", "content": _PROMPT}, {"role": "user", "content": question}],
-                    response_format=_RESPONSE_FORMAT,
+                    messages=messages(questions),
+                    response_format=response_format(len(questions)),
                 )
             try:
-                return knowledge_points(completion)
-            except _Nonsense as error:
+                if len(questions) > 1:
+                    return points_of_several(_content(completion), len(questions))
+                return {0: points_of(_content(completion))}
+            except Nonsense as error:
                 nonsense = error
         raise nonsense
 
-    def _count_failure(self, question: str, error: Exception) -> None:
+    def _count_failure(self, key: str, error: Exception) -> None:
         """Stop as soon as too many failed, or the first ones all did: the rest would only cost time and money."""
-        self.failed += self.counts[question]
+        self.failed += len(self.missing[key])
         self.failed_asks += 1
         hopeless = not self.good and self.failed_asks >= 2 * self.options.concurrency
         if self.failed > _MOST_FAILED * self.total or hopeless:
@@ -180,31 +213,16 @@ class _Work:
         )
 
 
-def knowledge_points(completion: Any) -> tuple[str, ...]:
-    """The points in a model's answer: lower case, each once, at most five."""
+def _content(completion: Any) -> Any:
     try:
-        content = completion.choices[0].message.content
-        content = content.rpartition("</think>")[2]  # servers without structured output: thoughts, a code fence
-        points = json.loads(content[content.find("{") : content.rfind("}") + 1])["knowledge_points"]
-        tidy = [" ".join(point.lower().split()) for point in points]
-        "".join(tidy).encode()
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise _Nonsense(f'the answer is not {{"knowledge_points": [...]}} ({error})') from error
-    if not isinstance(points, list) or not tidy or not all(0 < len(point) <= _LONGEST_TAG for point in tidy):
-        raise _Nonsense(f"expected 1 to {MOST_TAGS} short knowledge points, got {str(points)[:200]}")
-    return tuple(dict.fromkeys(tidy))[:MOST_TAGS]
+        return completion.choices[0].message.content
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise Nonsense(f"the server's reply holds no message ({error})") from error
 
 
 def _said(error: Exception) -> str:
     texts = [" ".join(str(one).split()).rstrip(".")[:300] for one in (error, error.__cause__) if one is not None]
     return ": ".join([type(error).__name__, *filter(None, texts)])
-
-
-def _cache_folder(options: LlmOptions) -> Path:
-    if options.cache is not None:
-        return Path(os.path.expanduser(options.cache))
-    caches = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return Path(os.environ.get("SAIDPO_CACHE") or Path(caches, "saidpo")) / "tags"
 
 
 def _client(options: LlmOptions) -> Any:

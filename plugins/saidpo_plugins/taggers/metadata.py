@@ -18,7 +18,8 @@ class Metadata:
         self.options = options
 
     def tag(self, problems: Sequence[Problem], progress: Progress) -> list[tuple[str, ...]]:
-        tags = [problem.tags for problem in problems]
+        known: dict[tuple[str, ...], tuple[str, ...]] = {}  # equal lists are kept once: pools are large, lists are few
+        tags = [known.setdefault(problem.tags, problem.tags) for problem in problems]
         if self.options.required and problems and not any(tags):
             raise UsageError(
                 f"none of the {len(problems):,} problems of this pool has tags; have a language model find them "

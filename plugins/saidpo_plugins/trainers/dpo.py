@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from saidpo_core import Component, Pair, Trainer, TrainingJob, TrainingReport, hookimpl, option
 from saidpo_plugins.trainers.launch import spread
+from saidpo_plugins.trainers.planning import plan_dpo
 from saidpo_plugins.trainers.preferences import preference_trainer
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.trl_common import (
@@ -115,8 +116,9 @@ class DPO:
                 processing_class=tokenizer,
                 peft_config=peft_config(options),
             )
-            trainer.ref_model = None  # its log-probabilities are known now
-            trainer.accelerator.free_memory()
+            if separate:
+                trainer.ref_model = None  # its log-probabilities are known now
+                trainer.accelerator.free_memory()
             found.update(reused=float(trainer.reused), gap=trainer.reference_gap)
             return trainer
 
@@ -179,6 +181,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="Direct Preference Optimization and its relatives (TRL), reference previous or initial",
             options=DPOOptions,
             build=DPO,
+            plan=plan_dpo,
             source="paper, method (iterative DPO); batch and learning rate ours",
             default=True,
         )

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 from saidpo_core import Component, SaidpoError, Trainer, TrainingJob, TrainingReport, Trial, hookimpl, option
 from saidpo_plugins.trainers.launch import spread
+from saidpo_plugins.trainers.planning import plan_grpo
 from saidpo_plugins.trainers.pretokenised import pretokenised
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import of_pair_problems, pair_problems
@@ -229,6 +230,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="Group Relative Policy Optimization (TRL), new responses rewarded by the run's verifier",
             options=GRPOOptions,
             build=GRPO,
+            plan=plan_grpo,
             source="arXiv 2402.03300; an open question of the paper",
             trial=_trial,
         )

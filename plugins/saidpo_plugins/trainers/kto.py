@@ -19,6 +19,7 @@ from typing import Any
 
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
 from saidpo_plugins.trainers.launch import spread
+from saidpo_plugins.trainers.planning import plan_kto
 from saidpo_plugins.trainers.pretokenised import pretokenised
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples, of_pair_problems
@@ -147,6 +148,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="Kahneman-Tversky Optimization (TRL) on right and wrong responses, without pairs",
             options=KTOOptions,
             build=KTO,
+            plan=plan_kto,
             source="arXiv 2402.01306",
         )
     ]

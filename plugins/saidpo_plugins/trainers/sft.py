@@ -13,6 +13,7 @@ from typing import Any
 
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
 from saidpo_plugins.trainers.launch import spread
+from saidpo_plugins.trainers.planning import plan_sft
 from saidpo_plugins.trainers.pretokenised import pretokenised
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples, of_pair_problems
@@ -86,6 +87,7 @@ def saidpo_trainers() -> list[Component[Trainer]]:
             summary="supervised training on right responses: rejection sampling (TRL)",
             options=SFTOptions,
             build=SFT,
+            plan=plan_sft,
             source="rejection sampling, as in arXiv 2308.01825; which responses is ours",
         )
     ]

@@ -134,6 +134,13 @@ def _trial(folder: Path) -> Iterator[Trial]:
     yield Trial(problems=[problem for problem, _, _ in cases], cases=cases)
 
 
+def _diagnose() -> str:
+    """Proves the isolation."""
+    from saidpo_plugins.verifiers.sandbox.isolation import working_layout
+
+    return f"programs are kept in ({working_layout().mode} bubblewrap); a probe tried to get out and could not"
+
+
 @hookimpl
 def saidpo_verifiers() -> list[Component[Verifier]]:
     return [
@@ -144,5 +151,6 @@ def saidpo_verifiers() -> list[Component[Verifier]]:
             build=CodeVerifier,
             domains=("code",),
             trial=_trial,
+            diagnose=_diagnose,
         )
     ]
