@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saidpo_plugins.report.text import label, listed, script_data, shortened, visible
@@ -14,6 +14,7 @@ ANY = st.text(st.characters(), max_size=60)  # lone surrogates too
 TREE = st.recursive(ANY | st.integers() | st.none(), lambda items: st.lists(items) | st.dictionaries(ANY, items))
 
 
+@settings(max_examples=40)
 @given(TREE)
 def test_data_in_a_script_element_comes_back_and_cannot_end_it(value: object) -> None:
     text = script_data(value)

@@ -26,7 +26,8 @@ def section(run: RunData) -> Section | None:
         mine = [warning for warning in warnings if warning["name"] == name]
         rounds = list(dict.fromkeys(str(warning["round"]) for warning in mine))
         where = f"round{'s' if len(rounds) > 1 else ''} {', '.join(rounds)}"
-        told.append(Told(visible(name), where, visible(mine[-1]["message"]), visible(mine[-1]["advice"])))
+        last = [warning for warning in mine if warning["round"] == mine[-1]["round"]]
+        told += [Told(visible(name), where, visible(w["message"]), visible(w["advice"])) for w in last]
     notes = [visible(note) for note in run.record.get("notes", [])]
     if not told and not said and not notes:
         return None
