@@ -22,6 +22,7 @@ from saidpo_core.codecs import (
 )
 from saidpo_core.events import Observers
 from saidpo_core.prepare import Knowledge
+from saidpo_core.problem_file import outline_of
 from saidpo_core.registry import load_registry
 from saidpo_core.rollouts import write_attempts
 from saidpo_core.run_dir import RunDir
@@ -117,7 +118,8 @@ class _Writer:
         self.index = np.array([place[int(c), i % 7] for i, c in enumerate(labels)], dtype=np.int64)
         noise = 0.2 * self.rng.normal(size=(len(self.unique), wanted.dimensions))
         self.vectors = (centres[[c for c, _ in self.unique]] + noise).astype(np.float32)
-        return Knowledge(ProblemSets(problems=problems, held_out=held_out), tags, labels, self.vectors[self.index])
+        sets = ProblemSets(problems=problems, held_out=held_out)
+        return Knowledge(sets, outline_of(problems), tags, labels, self.vectors[self.index])
 
     def _keep(self, t: int, name: str, make: Callable[[Path], None]) -> None:
         self.run_dir.keep(t, name, lambda folder, progress: make(folder), lambda folder: None)
@@ -131,8 +133,13 @@ class _Writer:
 
         self._keep(0, "01-pool", pool)
         self._keep(0, "02-tag", lambda folder: write_lines(folder / "tags.jsonl", self.knowledge.tags))
-        arrays = {"vectors": self.vectors, "index": self.index}
-        self._keep(0, "03-embed", lambda folder: save_file(arrays, folder / "embeddings.safetensors"))
+
+        def embed(folder: Path) -> None:
+            np.save(folder / "index.npy", self.index)
+            for start in range(0, len(self.vectors), 20):
+                np.save(folder / f"vectors-{start:07}.npy", self.vectors[start : start + 20])
+
+        self._keep(0, "03-embed", embed)
         labels = {"labels": self.knowledge.labels}
         self._keep(0, "04-cluster", lambda folder: save_file(labels, folder / "clusters.safetensors"))
 

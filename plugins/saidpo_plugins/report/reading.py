@@ -144,7 +144,13 @@ class RunData:
     @cached_property
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
         """Vectors of the unique tag texts [u, d], and for each problem the row of its text [N]."""
-        tensors = _tensors(self.path / "start/03-embed/embeddings.safetensors")
+        import numpy as np
+
+        folder = self.path / "start/03-embed"
+        parts = [np.load(path, allow_pickle=False) for path in sorted(folder.glob("vectors-*.npy"))]
+        if parts and (folder / "index.npy").is_file():
+            return np.concatenate(parts), np.load(folder / "index.npy", allow_pickle=False)
+        tensors = _tensors(folder / "embeddings.safetensors")  # as runs kept them before
         return (tensors["vectors"], tensors["index"]) if tensors else None
 
     @cached_property
