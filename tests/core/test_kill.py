@@ -19,9 +19,8 @@ STAGES = ("pool", "tag", "embed", "cluster", "evaluate", "probe", "weigh", "expl
 
 def data_hashes(run: Path) -> dict[str, str]:
     """Hash of every data file of every stage."""
-    files = [path for path in run.rglob("*") if path.is_file() and is_data(path)]
-    outside = ("summary.json", "run.toml", "lock")
-    return {str(path.relative_to(run)): sha256(path) for path in files if path.name not in outside}
+    stages = [path for path in run.glob("*/*/**/*") if path.relative_to(run).parts[0] != "observers"]
+    return {str(path.relative_to(run)): sha256(path) for path in stages if path.is_file() and is_data(path)}
 
 
 @pytest.fixture(scope="module", params=["no", pytest.param("pair", marks=pytest.mark.slow)])
