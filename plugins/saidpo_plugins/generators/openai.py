@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saidpo_core import Component, Generation, Generator, Request, Response, Trial, UsageError, hookimpl, option
 from saidpo_plugins.common.checkpoints import (
@@ -33,7 +33,9 @@ from saidpo_plugins.common.checkpoints import (
 )
 from saidpo_plugins.common.prompts import render
 from saidpo_plugins.common.tokens import stop_ids, widths_of
-from saidpo_plugins.generators.openai_client import Client, Sampled
+
+if TYPE_CHECKING:
+    from saidpo_plugins.generators.openai_client import Client, Sampled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,8 @@ class OpenAIGenerator:
             yield OpenAIEngine(client, model, policy, options, process)
 
     def _client(self, base_url: str) -> Client:
+        from saidpo_plugins.generators.openai_client import Client
+
         options = self.options
         return Client(base_url, _api_key(), options.timeout, options.retries, options.concurrency)
 

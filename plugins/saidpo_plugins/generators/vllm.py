@@ -13,15 +13,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from saidpo_core import Component, Generation, Generator, Request, Response, Trial, UsageError, hookimpl, option
 from saidpo_plugins.common.checkpoints import check_checkpoint, load_generation_config, load_tokenizer
 from saidpo_plugins.common.later import later
 from saidpo_plugins.common.prompts import render
 from saidpo_plugins.common.tokens import stop_ids, widths_of
-from saidpo_plugins.generators.vllm_canary import Canary
-from saidpo_plugins.generators.vllm_process import EngineProcess
+
+if TYPE_CHECKING:
+    from saidpo_plugins.generators.vllm_canary import Canary
+    from saidpo_plugins.generators.vllm_process import EngineProcess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,9 @@ class VllmGenerator:
 
     @contextmanager
     def load(self, policy: Path) -> Iterator[VllmEngine]:
+        from saidpo_plugins.generators.vllm_canary import Canary
+        from saidpo_plugins.generators.vllm_process import EngineProcess
+
         self.check(policy)
         options = self.options
         process = EngineProcess(

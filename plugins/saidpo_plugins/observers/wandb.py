@@ -9,7 +9,6 @@ the run's name and settings. The files lie in ``RUN/observers/wandb``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,6 +50,8 @@ class Wandb:
             self._run = None
 
     def _begin(self, record: Mapping[str, Any]) -> Any:
+        import hashlib
+
         import wandb
 
         assert self._run_dir is not None

@@ -7,7 +7,6 @@ areas are held out. Enough to try the code domain, not to train a model on.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,8 @@ class CodePool:
 
     def load(self, rng: np.random.Generator) -> ProblemSets:
         """The problems; ``rng`` is left alone, the pool is a fixed one."""
+        import tomllib
+
         rows = tomllib.loads(_FILE.read_text(encoding="utf-8"))["problem"]
         made = [
             (

@@ -26,7 +26,6 @@ from typing import Any, Literal
 from saidpo_core import Component, Pair, Trainer, TrainingJob, TrainingReport, hookimpl, option
 from saidpo_plugins.common.later import later
 from saidpo_plugins.trainers.launch import spread
-from saidpo_plugins.trainers.preferences import preference_trainer
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.trl_common import (
     History,
@@ -100,6 +99,8 @@ class DPO:
         return spread(self, replace(job, attempts=(), problems={}))
 
     def train_here(self, job: TrainingJob) -> TrainingReport:
+        from saidpo_plugins.trainers.preferences import preference_trainer
+
         options = self.options
         own = options.reference == "previous"
         config = _config(job, options)

@@ -27,7 +27,6 @@ from typing import Any, Literal
 from saidpo_core import Component, SaidpoError, Trainer, TrainingJob, TrainingReport, Trial, hookimpl, option
 from saidpo_plugins.common.later import later
 from saidpo_plugins.trainers.launch import spread
-from saidpo_plugins.trainers.pretokenised import pretokenised
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import of_pair_problems, pair_problems
 from saidpo_plugins.trainers.trl_common import (
@@ -70,6 +69,8 @@ class GRPO:
 
     def train_here(self, job: TrainingJob) -> TrainingReport:
         from trl import GRPOConfig, GRPOTrainer
+
+        from saidpo_plugins.trainers.pretokenised import pretokenised
 
         options = self.options
         group = job.samples if options.group_size == "auto" else options.group_size

@@ -20,7 +20,6 @@ from typing import Any
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
 from saidpo_plugins.common.later import later
 from saidpo_plugins.trainers.launch import spread
-from saidpo_plugins.trainers.pretokenised import pretokenised
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples, of_pair_problems
 from saidpo_plugins.trainers.trl_common import (
@@ -53,6 +52,8 @@ class KTO:
     def train_here(self, job: TrainingJob) -> TrainingReport:
         import numpy as np
         from trl import KTOConfig, KTOTrainer
+
+        from saidpo_plugins.trainers.pretokenised import pretokenised
 
         options = self.options
         right, wrong = examples(job, options, "right"), examples(job, options, "wrong")

@@ -14,7 +14,6 @@ from typing import Any
 from saidpo_core import Component, Trainer, TrainingJob, TrainingReport, hookimpl, option
 from saidpo_plugins.common.later import later
 from saidpo_plugins.trainers.launch import spread
-from saidpo_plugins.trainers.pretokenised import pretokenised
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import Example, ResponseOptions, examples, of_pair_problems
 from saidpo_plugins.trainers.trl_common import late_mean, peft_config, train, trl_config
@@ -37,6 +36,8 @@ class SFT:
 
     def train_here(self, job: TrainingJob) -> TrainingReport:
         from trl import SFTConfig, SFTTrainer
+
+        from saidpo_plugins.trainers.pretokenised import pretokenised
 
         options = self.options
         right = examples(job, options, "right")

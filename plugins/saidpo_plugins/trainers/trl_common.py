@@ -16,11 +16,6 @@ from typing import Any, Literal
 
 from saidpo_core import Progress, TrainingJob, option
 from saidpo_plugins.common.checkpoints import best_device, free_device_memory, load_model, load_tokenizer
-from saidpo_plugins.trainers.lora import adapters, quantization
-from saidpo_plugins.trainers.quiet import quiet, same_random_state
-from saidpo_plugins.trainers.saving import require_finite, save_policy
-from saidpo_plugins.trainers.step_batches import split_batch
-from saidpo_plugins.trainers.within_round import checkpoints_of, last_whole, marks_whole
 
 History = Sequence[Mapping[str, float]]
 """What TRL logged: one entry an optimiser step, with ``loss`` and TRL's other metrics."""
@@ -74,6 +69,10 @@ def train(job: TrainingJob, options: TRLOptions, config: Any, build: Callable[[A
     """
     from transformers import PrinterCallback
 
+    from saidpo_plugins.trainers.quiet import quiet, same_random_state
+    from saidpo_plugins.trainers.saving import require_finite, save_policy
+    from saidpo_plugins.trainers.within_round import checkpoints_of, last_whole, marks_whole
+
     with quiet(), same_random_state():
         tokenizer = load_tokenizer(job.policy, trust_remote_code=options.trust_remote_code)
         trainer = build(load_policy(job.policy, options, config), tokenizer)
@@ -102,6 +101,8 @@ def load_policy(folder: Path, options: TRLOptions, config: Any) -> Any:
     Weights below adapters do not move at all, and are held in what the arithmetic is done in. Sharded models are
     loaded into the CPU's memory, and go to the devices in shards.
     """
+    from saidpo_plugins.trainers.lora import quantization
+
     frozen = bool(options.lora_r)
     dtype = "bfloat16" if options.dtype == "bfloat16" or (frozen and config.bf16) else "float32"
     sharded = sharding(config) is not None
@@ -112,6 +113,8 @@ def load_policy(folder: Path, options: TRLOptions, config: Any) -> Any:
 
 def peft_config(options: TRLOptions) -> Any:
     """What TRL takes as ``peft_config``: None without adapters."""
+    from saidpo_plugins.trainers.lora import adapters
+
     return adapters(options) if options.lora_r else None
 
 
@@ -133,6 +136,10 @@ def processes_here() -> int:
 
 def trl_config(kind: Any, job: TrainingJob, options: TRLOptions, *, smallest_batch: int = 1, **own: Any) -> Any:
     """TRL's configuration of class ``kind``: what all share, and its ``own`` settings, which win."""
+    from saidpo_plugins.trainers.quiet import quiet
+    from saidpo_plugins.trainers.step_batches import split_batch
+    from saidpo_plugins.trainers.within_round import checkpoints_of
+
     device = best_device()
     micro, accumulation = split_batch(options.batch_size, options.micro_batch_size, processes_here(), smallest_batch)
     checkpointing = options.gradient_checkpointing
