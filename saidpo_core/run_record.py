@@ -71,7 +71,8 @@ def take_back(path: Path, error: Exception) -> None:
     asked = [*path.glob("round-*"), *path.glob("start/*-evaluate*")]
     made = list(path.glob("start/*/stage.json"))
     if not asked and (isinstance(error, UsageError) or not made):
-        shutil.rmtree(path / "start", ignore_errors=True)
+        for name in ("start", OBSERVERS_FOLDER):
+            shutil.rmtree(path / name, ignore_errors=True)
         (path / "run.toml").unlink(missing_ok=True)
 
 

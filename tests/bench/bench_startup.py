@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_light_packages(Path(folder), count)
         environment = {**os.environ, "PYTHONPATH": folder}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installer compiles; an editable checkout does at its first run
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed code is compiled
         measure(environment, help_limit=400 if count else 150)
 
 

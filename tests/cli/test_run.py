@@ -88,7 +88,8 @@ def test_the_notes_say_that_the_weaknesses_were_planted(summary: dict[str, Any])
 
 def test_the_embedded_policy_is_not_warned_of(finished: FinishedRun, summary: dict[str, Any]) -> None:
     assert summary["warnings"] == []
-    assert "warning" not in finished.done.stdout
+    said = re.findall(r"^ *warning(.*?):", finished.done.stdout, re.MULTILINE)
+    assert set(said) <= {" noisy-probe"}  # so small a probe is
 
 
 # Stages
@@ -109,9 +110,10 @@ def test_each_stage_holds_what_its_manifest_says_and_follows_from_the_one_before
         assert manifest["files"] == {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in data.items()}
 
 
-def test_nothing_but_safetensors_and_text_is_written(finished: FinishedRun) -> None:
+def test_nothing_but_numbers_and_text_is_written(finished: FinishedRun) -> None:
+    """No format that runs code when it is opened; arrays are read with ``allow_pickle=False``."""
     kinds = {file.suffix for file in finished.path.rglob("*") if file.is_file()}
-    assert kinds <= {".json", ".jsonl", ".toml", ".safetensors", ".jinja", ".txt", ".model", ".html", ""}
+    assert kinds <= {".json", ".jsonl", ".toml", ".safetensors", ".jinja", ".txt", ".model", ".html", ".npy", ""}
     assert [file.name for file in finished.path.rglob("*") if file.is_file() and not file.suffix] == ["lock"]
 
 

@@ -39,10 +39,10 @@ def change(stage: Path, name: str, edit: object) -> None:
 def test_a_run_and_its_copy(finished: FinishedRun, copy: Path) -> None:
     found = diff_runs(finished.path, copy)
     assert found.equal
-    assert found.same == 4 + 1 + 6 * 2  # pool, tags, embeddings, clusters; the first measure; six a round
+    assert found.same == 6 + 6 * 2  # pool, preflight, tags, embeddings, clusters, the first measure; six a round
     text = as_text(found, finished.path, copy)
     assert "the same settings" in text
-    assert "the same data in all 17 stages" in text
+    assert "the same data in all 18 stages" in text
 
 
 def test_the_problem_the_response_and_the_character_are_named(finished: FinishedRun, copy: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_problem_the_response_and_the_character_are_named(finished: Finished
     rows = [json.loads(line) for line in (finished.path / "round-1/03-explore" / name).read_text().splitlines()]
     assert found.parted.startswith(f"round-1/03-explore: attempts, row 3 (problem {rows[2]['problem_id']}): ")
     assert "responses[1].text, character 0" in found.parted
-    assert found.same == 7
+    assert found.same == 8
     assert not found.equal
 
 
@@ -88,7 +88,7 @@ def test_from_the_command_line(finished: FinishedRun, saidpo: Saidpo, tmp_path: 
     assert done.returncode == 1
     assert "sampler.name: error-weighted -> uniform" in done.stdout
     assert "rounds: 2 -> 1" in done.stdout
-    assert "the data part after 6 equal stages:\n  round-1/02-weigh: draw.json, row 1: drawn[" in done.stdout
+    assert "the data part after 7 equal stages:\n  round-1/02-weigh: draw.json, row 1: drawn[" in done.stdout
     same = saidpo("diff", "other", "other", "--exit-code", "--json", cwd=tmp_path)
     assert same.returncode == 0
     assert json.loads(same.stdout)["settings"] == []
