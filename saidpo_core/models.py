@@ -10,6 +10,7 @@ from saidpo_core.options import nearest
 from saidpo_core.records import Policy
 
 # Weights as safetensors and plain text files: nothing that runs code when it is opened.
+_OUT_OF_REACH = "it cannot be reached from here, and the model is not in its cache"
 _PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
 
 
@@ -54,14 +55,32 @@ def _last_policy(run: Path) -> Path:
     return made[-1]
 
 
+def hub_can_be_found() -> bool:
+    """Whether the model hub's name resolves, or a proxy may know it; without, its client tries for half a minute."""
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+
+    if getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, None)
+    except OSError:
+        return False
+    return True
+
+
 def _fetch(model: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    found = hub_can_be_found()
     try:
-        return Path(snapshot_download(model, allow_patterns=_PATTERNS))
+        return Path(snapshot_download(model, allow_patterns=_PATTERNS, local_files_only=not found))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0] if found else _OUT_OF_REACH
         raise UsageError(
             f"--model={model}: no such folder here, and the model hub did not give it: {reason}"
         ) from error

@@ -140,13 +140,16 @@ def _count_empty(config: Mapping[str, Any], source: str) -> int:
 def _fetch_config(model: str) -> Path:
     from huggingface_hub import hf_hub_download
 
+    from saidpo_core.models import hub_can_be_found
+
+    found = hub_can_be_found()
     try:
-        return Path(hf_hub_download(model, "config.json"))
+        return Path(hf_hub_download(model, "config.json", local_files_only=not found))
     except Exception as error:  # of many sorts: no network, no such model, no access
         names = ", ".join(known_models())
         raise UsageError(
             f"--model={model}: not here, not in saidpo's table ({names}), and the model hub did not give its "
-            f"config.json ({first_line(error)}); name a copy of it with --model-config=FILE"
+            f"config.json ({first_line(error) if found else 'it cannot be reached from here'}); name a copy of it with --model-config=FILE"
         ) from error
 
 

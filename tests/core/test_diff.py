@@ -81,6 +81,7 @@ def test_a_run_that_is_not_finished(finished: FinishedRun, copy: Path) -> None:
     assert not found.equal
 
 
+@pytest.mark.slow
 def test_from_the_command_line(finished: FinishedRun, saidpo: Saidpo, tmp_path: Path) -> None:
     other = saidpo(*finished.flags[:-1], "--sampler=uniform", "--rounds=1", "--run-dir=other", cwd=tmp_path)
     assert other.returncode == 0, other.stderr

@@ -37,6 +37,7 @@ def test_what_differs_between_bases_does_not_widen_the_interval_for_these_bases(
     assert apart.bases_high - apart.bases_low > 10 * (apart.high - apart.low)
 
 
+@pytest.mark.slow
 def test_its_interval_holds_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(7)
     hits = others = 0

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from saidpo_core import Problem, UsageError
+from saidpo_core.models import hub_can_be_found
 from saidpo_plugins.common.gold import last_box
 from saidpo_plugins.common.rows import quiet_datasets, rows_of
 
@@ -179,20 +177,6 @@ def from_file(name: str, path: Path) -> list[Problem]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return _problems(BENCHMARKS.get(name, _OWN), name, rows_of(path), f"{path.name}, sha256 {digest[:16]}")
-
-
-def hub_can_be_found() -> bool:
-    """Whether the hub's name resolves, or a proxy may know it; without, ``datasets`` tries for half a minute."""
-    import datasets
-
-    host = urlsplit(datasets.config.HF_ENDPOINT).hostname
-    if getproxies():
-        return True
-    try:
-        socket.getaddrinfo(host, None)
-    except OSError:
-        return False
-    return True
 
 
 def from_hub(benchmark: Benchmark, *, offline: bool = False) -> list[Problem]:

@@ -129,7 +129,7 @@ def _quiet(place: Place) -> Iterator[None]:
     """
     from huggingface_hub.utils import logging as hub
 
-    from saidpo_plugins.common.benchmarks import hub_can_be_found
+    from saidpo_core.models import hub_can_be_found
 
     level = hub.get_verbosity()
     hub.set_verbosity(50)  # critical
