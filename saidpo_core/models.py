@@ -9,8 +9,8 @@ from saidpo_core.errors import UsageError
 from saidpo_core.options import nearest
 from saidpo_core.records import Policy
 
-# Weights as safetensors and plain text files: nothing that runs code when it is opened.
 _OUT_OF_REACH = "it cannot be reached from here, and the model is not in its cache"
+# Weights as safetensors and plain text files: nothing that runs code when it is opened.
 _PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
 
 

@@ -147,9 +147,10 @@ def _fetch_config(model: str) -> Path:
         return Path(hf_hub_download(model, "config.json", local_files_only=not found))
     except Exception as error:  # of many sorts: no network, no such model, no access
         names = ", ".join(known_models())
+        why = first_line(error) if found else "it cannot be reached from here"
         raise UsageError(
             f"--model={model}: not here, not in saidpo's table ({names}), and the model hub did not give its "
-            f"config.json ({first_line(error) if found else 'it cannot be reached from here'}); name a copy of it with --model-config=FILE"
+            f"config.json ({why}); name a copy of it with --model-config=FILE"
         ) from error
 
 
