@@ -22,6 +22,7 @@ from saidpo_core.cli_options import (
     options_from,
     settings_from,
 )
+from saidpo_core.cli_studies import COMMANDS as STUDIES
 from saidpo_core.commands import command_names, load_command
 from saidpo_core.completion import COMMANDS, Kind, KindAndName
 from saidpo_core.errors import PluginError, SaidpoError
@@ -55,7 +56,7 @@ def cli() -> None:
 @cli.command(
     cls=RunCommand,
     epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 nothing to do. Other commands, each with --help: "
-    "saidpo doctor, report, watch, plugins, eval, verify, check, new-plugin, compare, study, diff, completion.",
+    "saidpo doctor, report, watch, plugins, eval, verify, check, new-plugin, compare, study, diff, replay, completion.",
 )
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings in TOML; flags win over it")
 @click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="its folder  [default: runs/NAME]")
@@ -114,59 +115,6 @@ def plugins(component: str | None, as_json: bool) -> None:
         print_offer(offer)
     else:
         print_table(registry)
-
-
-@cli.command()
-@click.option("--samplers", metavar="NAMES", help="arms by their samplers  [default: uniform,error-weighted]")
-@click.option("--arm", "arms", multiple=True, metavar="'NAME: FLAGS'", help="an arm of any flags; may be repeated")
-@click.option("--arm-options", multiple=True, metavar="ARM:FLAG", help="one more flag for one arm")
-@click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=2), help="runs of each arm")
-@click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0), help="seeds count up from here")
-@click.option("--jobs", default=0, type=click.IntRange(min=0), help="runs side by side, one thread each; 0: all cores")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/compare"), show_default=True, metavar="DIR")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="settings of all arms")
-@click.argument("flags", nargs=-1, type=click.UNPROCESSED)
-def compare(**options: Any) -> None:
-    """Run arms against each other at equal budgets and test the difference, paired by seed. The first is the reference.
-
-    Flags after -- go to every run: saidpo compare --seeds 5 -- --rounds 3 --clusterer=kmeans
-    """
-    from saidpo_core.study.compare import compare
-
-    compare(load_registry(), **options)
-
-
-@cli.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--on", metavar="NAME", help="where: a table [on.NAME] of the file  [default: its first]")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="where to keep runs  [default: runs/FILE]")
-@click.option("--jobs", default=0, type=click.IntRange(min=0), help="runs side by side, one thread each; 0: all cores")
-@click.option("--plan", is_flag=True, help="say what would run, and run nothing")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
-def study(file: Path, **options: Any) -> None:
-    """Run a study: arms, seeds and first policies of a file, at equal budgets; then what may be said of them.
-
-    Killed at any moment, the same command goes on; finished runs are used as they are.
-    """
-    from saidpo_core.study.command import study_file
-
-    study_file(load_registry(), file, **options)
-
-
-@cli.command()
-@click.argument("run_a", type=click.Path(path_type=Path))
-@click.argument("run_b", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
-@click.option("--exit-code", is_flag=True, help="exit with 1 if they differ")
-def diff(run_a: Path, run_b: Path, as_json: bool, exit_code: bool) -> int:
-    """Say how two runs differ: settings, versions, the stage and the problem at which their data parted."""
-    import json
-
-    from saidpo_core.diff import as_text, diff_runs
-
-    found = diff_runs(run_a, run_b)
-    click.echo(json.dumps(vars(found), indent=1) if as_json else as_text(found, run_a, run_b))
-    return int(exit_code and not found.equal)
 
 
 @cli.command("eval", cls=EvalCommand)
@@ -251,6 +199,10 @@ def new_plugin(name: str, kind: str, where: Path) -> None:
 
     folder = write_package(load_registry(), name, kind, where)
     tell(folder, name, kind)
+
+
+for _command in STUDIES:
+    cli.add_command(_command)
 
 
 def main() -> None:

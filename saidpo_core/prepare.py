@@ -127,10 +127,8 @@ def _tag(run_dir: RunDir, parts: Parts, sets: ProblemSets) -> tuple[list[tuple[s
         write_lines(folder / "tags.jsonl", tags)
 
     def read(folder: Path) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
-        known: dict[tuple[str, ...], tuple[str, ...]] = {}
-        tags = [known.setdefault(tags, tags) for tags in read_lines(folder / "tags.jsonl", tuple)]
         estimates = folder.glob("timing-estimate.json")
-        return tags, tuple(f"tagging, as estimated before: {read_json(path)}" for path in estimates)
+        return read_tags(folder), tuple(f"tagging, as estimated before: {read_json(path)}" for path in estimates)
 
     return run_dir.keep(
         0, "02-tag", make, read, unit="problems", describe=lambda made: {"tag_lists": len(set(made[0]))}
@@ -158,15 +156,33 @@ def _embed(run_dir: RunDir, parts: Parts, tags: list[tuple[str, ...]]) -> NDArra
         write_atomically(folder / "index.npy", _npy(index))
 
     def read(folder: Path) -> Any:
-        index = np.load(folder / "index.npy", allow_pickle=False)
-        parts = [np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("vectors-*.npy"))]
-        require(len({part.shape[1] for part in parts}) == 1, offer, "embed", "vectors of texts differ in length")
-        return _rows_of(parts, index)
+        lengths = {part.shape[1] for part in _vector_parts(folder)}
+        require(len(lengths) == 1, offer, "embed", "vectors of texts differ in length")
+        return read_vectors(folder)
 
     def describe(vectors: Any) -> dict[str, Any]:
         return {"texts": len(unique), "dimensions": vectors.shape[1]}
 
     return run_dir.keep(0, "03-embed", make, read, unit="texts", goes_on=True, describe=describe)
+
+
+def read_tags(folder: Path) -> list[tuple[str, ...]]:
+    """Of each problem; equal lists are one object."""
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    return [known.setdefault(tags, tags) for tags in read_lines(folder / "tags.jsonl", tuple)]
+
+
+def read_vectors(folder: Path) -> NDArray[np.float32]:
+    """[N, d], of each problem's tag text."""
+    import numpy as np
+
+    return _rows_of(_vector_parts(folder), np.load(folder / "index.npy", allow_pickle=False))
+
+
+def _vector_parts(folder: Path) -> list[NDArray[np.float32]]:
+    import numpy as np
+
+    return [np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("vectors-*.npy"))]
 
 
 def _within(progress: Progress, start: int, total: int) -> Progress:
@@ -224,24 +240,36 @@ def _cluster(
     run_dir: RunDir, parts: Parts, vectors: NDArray[np.float32], tags: list[tuple[str, ...]], seed: int
 ) -> NDArray[np.int64]:
     import numpy as np
-    from safetensors.numpy import load_file, save_file
-
-    offer = parts.offer("clusterer")
+    from safetensors.numpy import save_file
 
     def make(folder: Path, progress: Progress) -> None:
-        with blame(offer, "cluster"):
-            labels = np.asarray(parts.clusterer.cluster(read_only(vectors), tuple(tags), keyed_rng(seed, "cluster")))
-        check_labels(labels, len(tags), offer)
-        save_file({"labels": labels.astype(np.int64)}, folder / "clusters.safetensors")
-
-    def read(folder: Path) -> Any:
-        return load_file(folder / "clusters.safetensors")["labels"]
+        save_file({"labels": cluster_labels(parts, vectors, tags, seed)}, folder / "clusters.safetensors")
 
     def describe(labels: Any) -> dict[str, Any]:
         sizes = np.bincount(labels)
         return {"clusters": len(sizes), "smallest": int(sizes.min()), "largest": int(sizes.max())}
 
-    return run_dir.keep(0, "04-cluster", make, read, unit="problems", describe=describe)
+    return run_dir.keep(0, "04-cluster", make, read_labels, unit="problems", describe=describe)
+
+
+def cluster_labels(
+    parts: Parts, vectors: NDArray[np.float32], tags: Sequence[tuple[str, ...]], seed: int
+) -> NDArray[np.int64]:
+    """[N], the cluster of each problem, checked."""
+    import numpy as np
+
+    offer = parts.offer("clusterer")
+    with blame(offer, "cluster"):
+        labels = np.asarray(parts.clusterer.cluster(read_only(vectors), tuple(tags), keyed_rng(seed, "cluster")))
+    check_labels(labels, len(tags), offer)
+    return labels.astype(np.int64)
+
+
+def read_labels(folder: Path) -> NDArray[np.int64]:
+    from safetensors.numpy import load_file
+
+    labels: NDArray[np.int64] = load_file(folder / "clusters.safetensors")["labels"]
+    return labels
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
