@@ -28,7 +28,7 @@ def prepare(folder: Path, moment: str) -> int:
 
 
 def data_of(folder: Path) -> dict[str, str]:
-    files = [path for path in (folder / "run").rglob("*") if path.is_file() and is_data(path)]
+    files = [path for path in (folder / "run" / "start").rglob("*") if path.is_file() and is_data(path)]
     return {str(path.relative_to(folder)): sha256(path) for path in files}
 
 

@@ -195,7 +195,7 @@ IN_A_ROUND = {
     "pair-builder two-wrong": ("build", r"problem .*: the chosen response was not judged right"),
 }
 REST = {
-    "generator none": ("load", "expected a context manager, got NoneType"),
+    "generator none": ("preflight", "expected a list of texts, got None"),
     "verifier none": ("verify", r"expected a list of \d+ verdicts, got NoneType"),
     "evaluator none": ("evaluate", "expected an Evaluation, got NoneType"),
     "sampler none": ("weights", r"expected weights of shape \[\d+\], got \[\]"),

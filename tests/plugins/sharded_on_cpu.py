@@ -46,16 +46,16 @@ class Sharded:
     """Reports under ``sharded`` what it did."""
 
     def train_here(self, job: TrainingJob) -> TrainingReport:
-        from saidpo_plugins.trainers import trl_common
+        from saidpo_plugins.trainers import saving
 
         pretend()
-        save, seen = trl_common.save_policy, []
+        save, seen = saving.save_policy, []
 
         def spy(trainer: Any, *args: Any) -> None:
             seen.append(sharded(trainer))
             save(trainer, *args)
 
-        trl_common.save_policy = spy
+        saving.save_policy = spy
         report = super().train_here(job)  # type: ignore[misc]
         return replace(report, metrics={**report.metrics, "sharded": float(all(seen))})
 

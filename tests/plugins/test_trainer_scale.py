@@ -141,11 +141,11 @@ def test_reusing_asks_the_reference_about_a_few_pairs_only(tmp_path: Path, monke
 )
 def test_adapters_are_merged_into_a_whole_policy(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
-    from saidpo_plugins.trainers import trl_common
+    from saidpo_plugins.trainers import saving
 
     ids = torch.tensor([[*prompt_ids(TEXTS[0][0]), *respond(TEXTS[0][1]).token_ids]])
     adapted: list[Any] = []
-    save = trl_common.save_policy
+    save = saving.save_policy
 
     def spy(trainer: Any, *args: Any) -> None:
         trainer.model.eval()
@@ -153,7 +153,7 @@ def test_adapters_are_merged_into_a_whole_policy(kind: str, tmp_path: Path, monk
             adapted.append(trainer.model(input_ids=ids).logits)
         save(trainer, *args)
 
-    monkeypatch.setattr(trl_common, "save_policy", spy)
+    monkeypatch.setattr(saving, "save_policy", spy)
     models = watch_models(monkeypatch)
     job = make_job(tmp_path / "new")
     report = train(kind, job, lora_r=4, lr=1e-2, steps=2)
