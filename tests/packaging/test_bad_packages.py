@@ -197,7 +197,7 @@ IN_A_ROUND = {
 REST = {
     "generator none": ("preflight", "expected a list of texts, got None"),
     "verifier none": ("verify", r"expected a list of \d+ verdicts, got NoneType"),
-    "evaluator none": ("evaluate", "expected an Evaluation, got NoneType"),
+    "evaluator none": ("problems", "expected a list of Problems, got NoneType"),
     "sampler none": ("weights", r"expected weights of shape \[\d+\], got \[\]"),
     "sampler too-few": ("weights", r"expected weights of shape \[\d+\], got \[1\]"),
     "difficulty none": ("keys", r"expected keys of shape \[\d+, m\], got \[\]"),
