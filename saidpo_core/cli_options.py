@@ -22,7 +22,7 @@ from saidpo_core.observing import names_in, observer_options, observers_from
 from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
 from saidpo_core.planning.flags import PLANNING
 from saidpo_core.registry import Offer, Registry, load_registry
-from saidpo_core.settings import RunOptions, Settings, read_toml, resolve
+from saidpo_core.settings import RunOptions, Settings, over, read_toml, resolve
 
 EVALUATOR = "benchmarks"
 """What ``saidpo eval`` measures with if ``--evaluator`` names no other."""
@@ -242,11 +242,8 @@ def settings_from(registry: Registry, config: Path | None, flags: dict[str, Any]
     """
     values, where = read_toml(config) if config else ({}, {})
     given = given_by(flags)
-    for kind in KINDS:
-        if kind in given and values.get(kind, given[kind]) != given[kind]:
-            values = {key: value for key, value in values.items() if not key.startswith(f"{kind}.")}
     places = {key: f"--{key if '.' in key else key.replace('_', '-')}" for key in given}
-    return resolve(registry, {**values, **given}, {**where, **places})
+    return resolve(registry, over(values, given), {**where, **places})
 
 
 def given_by(flags: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from saidpo_core.records import Attempts, Pair, ProblemSets, RoundEvidence
 from saidpo_core.registry import Registry
 from saidpo_core.rollouts import read_attempts
 from saidpo_core.selection import build_pairs, evidence_of, weigh_and_draw
-from saidpo_core.settings import Settings, differences, read_toml, resolve
+from saidpo_core.settings import Settings, differences, over, read_toml, resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,10 +105,8 @@ def _settings(registry: Registry, run: Path, changes: Mapping[str, Any]) -> Sett
             allowed = ", ".join(f"--{name.replace('_', '-')}" for name in (*HOOKS, *OPTIONS))
             raise UsageError(f"--{key.replace('_', '-')}: a replay neither generates nor trains; it heeds {allowed}")
     values, where = read_toml(file)
-    own = {key: value for key, value in values.items() if key.partition(".")[0] not in KINDS and key != "prompt"}
-    gone = [kind for kind in HOOKS if kind in changes and changes[kind] != values.get(kind)]
-    kept = {k: v for k, v in values.items() if k.partition(".")[0] in HOOKS and k.partition(".")[0] not in gone}
-    merged = {**own, **kept, **changes}
+    aside = {"prompt", *KINDS} - set(HOOKS)
+    merged = over({key: value for key, value in values.items() if key.partition(".")[0] not in aside}, changes)
     return resolve(registry, merged, {key: where.get(key, f"--{key.replace('_', '-')}") for key in merged})
 
 

@@ -123,6 +123,13 @@ def flat_settings(tree: Mapping[str, Any], where: str) -> dict[str, Any]:
     return values
 
 
+def over(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` over ``values``, both flat. A component that is chosen anew takes the old one's options with it."""
+    gone = [kind for kind in KINDS if kind in given and values.get(kind, given[kind]) != given[kind]]
+    kept = {key: value for key, value in values.items() if "." not in key or key.partition(".")[0] not in gone}
+    return {**kept, **given}
+
+
 def _flat_component(kind: str, value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, str):
         return {kind: value}

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core.errors import UsageError
-from saidpo_core.hookspecs import KINDS
 from saidpo_core.options import nearest, plain, shown
 from saidpo_core.registry import Registry
-from saidpo_core.settings import Settings, flat_settings, resolve
+from saidpo_core.settings import Settings, flat_settings, over, resolve
 
 SCORES = ("final", "mean", "per-100k-tokens", "round-N")
 _SETS_THE_PROBE = ("samples", "probe_share", "probe_min", "generator", "pool", "model", "prompt")
@@ -96,7 +95,7 @@ def make_study(
         places: dict[str, str] = {}
         for source, tree in (*common.items(), (f"{where}: bases", bases[base]), (place, own)):
             flat = flat_settings(as_table(tree, source), source)
-            values, places = _over(values, flat), {**places, **{key: _within(source, key) for key in flat}}
+            values, places = over(values, flat), {**places, **{key: _within(source, key) for key in flat}}
         if tokens != "free":
             values.setdefault("round_tokens", tokens)
         if steps not in ("settings", "free"):
@@ -120,13 +119,6 @@ def make_study(
         steps="free" if steps == "free" else str(_steps_of(jobs[0])),
         jobs=tuple(jobs),
     )
-
-
-def _over(values: dict[str, Any], flat: Mapping[str, Any]) -> dict[str, Any]:
-    """``flat`` over ``values``; a component that is chosen anew takes the options of the old one with it."""
-    gone = [kind for kind in KINDS if kind in flat and values.get(kind, flat[kind]) != flat[kind]]
-    kept = {key: value for key, value in values.items() if key.partition(".")[0] not in gone or "." not in key}
-    return {**kept, **flat}
 
 
 def _within(source: str, key: str) -> str:
