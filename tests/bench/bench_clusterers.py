@@ -10,7 +10,6 @@ Memory is the peak of the whole process, the rows and the libraries among it.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 
 import numpy as np
@@ -19,6 +18,7 @@ from saidpo_core import Clusterer
 from saidpo_plugins.clusterers.hdbscan import HDBSCAN, HDBSCANOptions
 from saidpo_plugins.clusterers.kmeans import KMeans, KMeansOptions
 from saidpo_plugins.clusterers.minibatch_kmeans import MiniBatchKMeans, MiniBatchKMeansOptions
+from tests.memory import own_peak
 
 CLUSTERERS: dict[str, Clusterer] = {
     "minibatch-kmeans": MiniBatchKMeans(MiniBatchKMeansOptions()),
@@ -49,7 +49,7 @@ def main() -> None:
     labels = CLUSTERERS[args.clusterer].cluster(rows, [()] * len(rows), np.random.default_rng(0))
     seconds = time.perf_counter() - started
     sizes = np.bincount(labels)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = own_peak() / 2**30
     print(f"{args.clusterer}, {args.rows:,} x {args.dimensions}, {args.groups} groups: {seconds:.1f} s, {peak:.2f} GiB")
     print(f"{len(sizes)} clusters, the smallest {sizes.min():,}, the largest {sizes.max():,}")
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tests.memory import own_peak
 
 TEXT = """
 triangle circle number integer sequence function angle positive real sum product ratio divided equals find value
@@ -68,14 +69,6 @@ def make_file(path: Path, problems: int, tag_lists: int) -> None:
     writer.close()
 
 
-def peak_mib() -> float:
-    """The peak of this process since ``exec``. ``ru_maxrss`` would count its parent's memory at the fork too."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(folder: Path, embedder: str, clusterer: str) -> dict[str, Any]:
     """The stages of a run and twenty draws, in this process."""
     from saidpo_core.events import Observers
@@ -101,14 +94,14 @@ def measure(folder: Path, embedder: str, clusterer: str) -> dict[str, Any]:
     settings = resolve(registry, values, {key: key for key in values})
     parts = Parts(settings, registry)
     run = RunDir(folder / "run", Observers(registry.manager))
-    found: dict[str, Any] = {"peak MiB": {"start": peak_mib()}}
+    found: dict[str, Any] = {"peak MiB": {"start": own_peak() / 2**20}}
     sets = load_pool(run, parts, 0)
-    found["peak MiB"]["pool"] = peak_mib()
+    found["peak MiB"]["pool"] = own_peak() / 2**20
     started = time.perf_counter()
     outline = outline_of(sets.problems)
     outline_seconds = time.perf_counter() - started
     knowledge = find_knowledge(run, parts, sets, outline, 0)
-    found["peak MiB"]["clusters"] = peak_mib()
+    found["peak MiB"]["clusters"] = own_peak() / 2**20
     found["seconds"] = {row["stage"]: round(row["seconds"], 2) for row in run.timings}
     found["seconds"]["outline"] = round(outline_seconds, 2)
 
@@ -139,7 +132,7 @@ def measure(folder: Path, embedder: str, clusterer: str) -> dict[str, Any]:
     found["problems read"] = f"{len(drawn):,} in {time.perf_counter() - started:.2f} s"
     found["ms"] = {"probe selection": select, "weights + draw": draws}
     found["processor ms"] = statistics.median(worked)
-    found["peak MiB"]["draws"] = peak_mib()
+    found["peak MiB"]["draws"] = own_peak() / 2**20
     found |= {"problems": len(sets.problems), "probed": len(rows), "drawn": len(drawn), "notes": sets.notes}
     found |= {"tag lists": len(set(knowledge.tags)), "dimensions": knowledge.embeddings.shape[1]}
     return found | {"clusters": knowledge.n_clusters, "processor": time.process_time()}

@@ -16,7 +16,7 @@ from pathlib import Path
 from saidpo_plugins.common.estimates import LAYER_SECONDS, PROCESS, TRL
 from tests.byte_policy import make_byte_policy
 
-PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+PEAK = "from tests.memory import own_peak; print(own_peak())"
 
 
 def peak_of(code: str) -> float:

@@ -1,12 +1,11 @@
 """Peak memory of one real step in a process of its own: ``python peak_memory.py generate|train FOLDER OPTIONS``.
 
-OPTIONS is JSON. Prints the peak in bytes, as the system counts it; a child's peak is its own.
+OPTIONS is JSON. Prints the peak in bytes.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from saidpo_core import Pair, Problem, Request, Response, TrainingJob
 from saidpo_core.conformance.trainer import SumsVerifier
+from tests.memory import own_peak
 
 QUESTION = "What is the sum of one and one? " * 3
 
@@ -63,4 +63,4 @@ def train(folder: Path, options: dict[str, Any]) -> None:
 if __name__ == "__main__":
     what, where, given = sys.argv[1:]
     {"generate": generate, "train": train}[what](Path(where), json.loads(given))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(own_peak())
