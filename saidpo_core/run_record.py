@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,16 +47,7 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
             )
         write_atomically(file, _HEAD + tomli_w.dumps({**tree, "about": about(settings, model)}))
         return
-    try:
-        old = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # also what is not UTF-8
-        raise UsageError(f"{file} is not TOML ({error}); choose another --run-dir") from error
-    known = old.pop("about", {})
-    changed = differences(old, tree)
-    if changed:
-        listed = "".join(f"\n  {line}" for line in changed)
-        message = f"the run in {path} was started with other settings:{listed}\ngive the old ones, or another --run-dir"
-        raise UsageError(message)
+    known = same_settings(path, tree, advice="give the old ones, or another --run-dir")
     if known.get("prompt") != _prompt(settings):
         raise UsageError(
             f"{settings.run.prompt} was changed since the run in {path} was started (what it was stands in {file}, "
@@ -63,6 +55,21 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
         )
     if known.get("model") != fingerprint(model):
         raise UsageError(f"{model} was changed since the run in {path} was started; choose another --run-dir")
+
+
+def same_settings(path: Path, tree: Mapping[str, Any], *, advice: str) -> dict[str, Any]:
+    """What ``run.toml`` tells besides the settings (``about``). Raises ``UsageError`` if those are not ``tree``."""
+    file = path / "run.toml"
+    try:
+        old = tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # also what is not UTF-8
+        raise UsageError(f"{file} is not TOML ({error}); {advice}") from error
+    known: dict[str, Any] = old.pop("about", {})
+    changed = differences(old, tree)
+    if changed:
+        listed = "".join(f"\n  {line}" for line in changed)
+        raise UsageError(f"the run in {path} was started with other settings:{listed}\n{advice}")
+    return known
 
 
 def take_back(path: Path, error: Exception) -> None:

@@ -14,7 +14,8 @@
     bases = ["embedded", "embedded-1"]
     seeds = 5
 
-``[grid]`` in place of ``[arms]`` makes an arm of each combination: ``"clusterer.k" = [10, 20, 40]``.
+``[grid]`` in place of ``[arms]`` makes an arm of each combination: ``"clusterer.k" = [10, 20, 40]``. A place may bring
+settings, a budget, more settings of arms, or a grid and a reference in place of the file's.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from saidpo_core.settings import load_toml
 from saidpo_core.study.plan import Study, as_table, make_study, typed
 
 _KEYS = {"title", "question", "source", "about", "reference", "score", "budget", "arms", "grid", "settings", "on"}
-_PLACE_KEYS = {"bases", "seeds", "first_seed", "settings", "arms", "budget", "about"}
+_PLACE_KEYS = {"bases", "seeds", "first_seed", "settings", "arms", "grid", "reference", "budget", "about"}
 _BUDGET_KEYS = {"tokens", "steps"}
 
 
@@ -66,7 +67,7 @@ def read_study(registry: Registry, path: Path, on: str | None, out: Path) -> Stu
         out=out,
         title=str(tree.get("title", path.stem)),
         texts={key: str(tree[key]) for key in ("question", "source", "about") if key in tree},
-        reference=tree.get("reference"),
+        reference=place.get("reference", tree.get("reference")),
         score=tree.get("score", "final"),
         tokens=budget.get("tokens", "auto"),
         steps=budget.get("steps", "settings"),
@@ -78,12 +79,14 @@ def _arms(tree: Mapping[str, Any], place: Mapping[str, Any], path: Path) -> dict
     arms: dict[str, Mapping[str, Any]]
     if ("arms" in tree) == ("grid" in tree):
         raise UsageError(f"{path}: needs either [arms.NAME] tables or one [grid] table")
+    if "grid" in place and "grid" not in tree:
+        raise UsageError(f"{path}: on: a grid replaces the [grid] of the file, which has [arms]")
     if "arms" in tree:
         arms = {
             name: as_table(arm, f"{path}: arms.{name}") for name, arm in as_table(tree["arms"], f"{path}: arms").items()
         }
     else:
-        grid = as_table(tree["grid"], f"{path}: grid")
+        grid = as_table(place.get("grid", tree["grid"]), f"{path}: grid")
         wrong = [key for key, values in grid.items() if not isinstance(values, list) or not values]
         if wrong:
             raise UsageError(

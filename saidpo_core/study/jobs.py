@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from saidpo_core.errors import NothingToDo, UsageError
-from saidpo_core.settings import differences
+from saidpo_core.errors import NothingToDo
+from saidpo_core.run_record import same_settings
 from saidpo_core.study.plan import Job, Study
 from saidpo_core.summary import read_summary
 
@@ -71,18 +70,9 @@ def _settle(job: Job, future: Future[str], outcome: Outcome, tell: Callable[[str
 
 def is_complete(job: Job) -> bool:
     """Whether the run has ended. Raises ``UsageError`` if its folder holds a run with other settings."""
-    file = job.folder / "run.toml"
-    if not file.is_file():
+    if not (job.folder / "run.toml").is_file():
         return False
-    try:
-        old = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{file} is not TOML ({error}); choose another --out") from error
-    old.pop("about", None)
-    changed = differences(old, job.settings.as_tree())
-    if changed:
-        listed = "".join(f"\n  {line}" for line in changed)
-        raise UsageError(f"the run in {job.folder} was made with other settings:{listed}\nchoose another --out")
+    same_settings(job.folder, job.settings.as_tree(), advice="choose another --out")
     return (job.folder / "summary.json").is_file() and bool(read_summary(job.folder).get("finished"))
 
 

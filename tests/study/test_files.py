@@ -20,7 +20,7 @@ PLACES = [(path, on) for path in STUDIES for on in tomllib.loads(path.read_text(
 def test_it_can_be_planned(path: Path, on: str, tmp_path: Path) -> None:
     study = read_study(load_registry(), path, on, tmp_path)
     assert len(study.jobs) == len(study.arms) * len(study.bases) * len(study.seeds)
-    assert {"embedded", "short"} <= set(tomllib.loads(path.read_text())["on"])
+    assert {"embedded", "short", "real"} <= set(tomllib.loads(path.read_text())["on"])
     assert study.texts["question"].endswith("?")
     if on == "embedded":
         assert len(study.seeds) >= 5

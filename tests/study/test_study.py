@@ -134,9 +134,25 @@ def test_a_grid_makes_an_arm_of_each_combination(tmp_path: Path, study: Path, sa
     assert "--clusterer.k=8 --sampler=static" in done.stdout
 
 
+def test_a_place_may_bring_another_grid_and_reference(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
+    head, tail = STUDY.split("[arms.error-weighted]")
+    tail = tail[tail.index("[settings]") :]
+    more = '[on.large]\nbases = ["embedded"]\nseeds = 1\ngrid = { "clusterer.k" = [50, 60] }\n'
+    more += 'reference = "clusterer.k=60"\n'
+    grid = '[grid]\n"clusterer.k" = [4, 8]\n'
+    head = head.replace('reference = "uniform"', "").replace('[arms.uniform]\nsampler = "uniform"\n', "")
+    study.write_text(head + grid + tail + more)
+    here, there = (saidpo("study", str(study), "--plan", *on, cwd=tmp_path) for on in ([], ["--on=large"]))
+    assert (here.returncode, there.returncode) == (0, 0), here.stderr + there.stderr
+    assert "reference: clusterer.k=4;" in here.stdout
+    assert "reference: clusterer.k=60;" in there.stdout
+    assert ["--clusterer.k=50" in there.stdout, "--clusterer.k=8" in there.stdout] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("[on.embedded]", "[on.embedded]\ngrid = { samples = [4] }", "on: a grid replaces the [grid] of the file"),
         ('sampler = "uniform"', 'sampler = "unifrom"', "arms.uniform.sampler: unknown sampler 'unifrom'"),
         ("samples = 4", "sample = 4", "where.toml: settings.sample: unknown key. Did you mean samples?"),
         ("rounds = 2", "rounds = 0", "where.toml: settings.rounds: must be >= 1"),

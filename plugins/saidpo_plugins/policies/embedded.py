@@ -1,7 +1,8 @@
-"""Policy ``embedded``: the small Llama (about 0.3 million parameters) that ships with saidpo, for the first run.
+"""Policies ``embedded``, ``embedded-1``, ``embedded-2``: small Llamas (0.35 million parameters) that ship with saidpo.
 
-**Ours**, not the paper's. It was made by ``python -m saidpo_plugins.embedded.make_policy`` and its weaknesses were
-planted: see ``saidpo_plugins/embedded/corpus.py``.
+**Ours**, not the paper's. They were made by ``python -m saidpo_plugins.embedded.make_policy --seed 0`` (1, 2), and their
+weaknesses were planted: see ``saidpo_plugins/embedded/corpus.py``. ``embedded`` is for the first run; a study on all
+three tells luck with one policy from what holds for policies made in this way.
 """
 
 from __future__ import annotations
@@ -24,18 +25,32 @@ _SETTINGS = {
 }
 
 
+_NOTE = (
+    "The weaknesses of the embedded policy were planted: its training corpus holds typical misconceptions "
+    "in some families of problems. Its gains show that the method works, not what it gains on your model."
+)
+
+
+def _policy(name: str, folder: str, summary: str, *, default: bool = False) -> Policy:
+    return Policy(
+        name=name,
+        summary=summary,
+        folder=Path(__file__).parents[1] / "embedded" / folder,
+        settings=_SETTINGS,
+        notes=(_NOTE,),
+        default=default,
+    )
+
+
 @hookimpl
 def saidpo_policies() -> list[Policy]:
     return [
-        Policy(
-            name="embedded",
-            summary="a small arithmetic policy that ships with saidpo, with planted weaknesses",
-            folder=Path(__file__).parents[1] / "embedded" / "policy",
-            settings=_SETTINGS,
-            notes=(
-                "The weaknesses of the embedded policy were planted: its training corpus holds typical misconceptions "
-                "in some families of problems. Its gains show that the method works, not what it gains on your model.",
-            ),
+        _policy(
+            "embedded",
+            "policy",
+            "a small arithmetic policy that ships with saidpo, with planted weaknesses",
             default=True,
-        )
+        ),
+        _policy("embedded-1", "policy-1", "the same, made with another seed: for studies"),
+        _policy("embedded-2", "policy-2", "the same, made with a third seed: for studies"),
     ]

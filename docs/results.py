@@ -1,0 +1,122 @@
+"""Writes docs/results.md from the results of studies that are stored in docs/results.
+
+    python docs/results.py                                 the page from what is stored
+    python docs/results.py runs/table1-three-bases ...     after storing what these studies found
+
+What was run where stands in ``docs/templates/results.md``, in words; every figure comes from the stored results, which
+are the ``study.json`` of ``saidpo study``, unchanged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markup import table
+
+from saidpo_core.study.tables import as_markdown
+
+DOCS = Path(__file__).parent
+STORED = DOCS / "results"
+STUDIES = DOCS.parent / "examples" / "studies"
+NOTICE = "<!-- Written by docs/results.py from docs/results and docs/templates/results.md; do not edit. -->\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write docs/results.md from stored results.")
+    parser.add_argument("studies", nargs="*", type=Path, help="folders of studies whose results are to be stored")
+    parser.add_argument("--out", type=Path, default=DOCS / "results.md", help="the page")
+    asked = parser.parse_args()
+    STORED.mkdir(exist_ok=True)
+    for folder in asked.studies:
+        if not (folder / "study.json").is_file():
+            sys.exit(f"{folder}: no study.json there; saidpo study writes it when all runs have ended")
+        shutil.copyfile(folder / "study.json", STORED / f"{folder.name}.json")
+    asked.out.write_text(page(), encoding="utf-8")
+
+
+def page() -> str:
+    """The template, filled. ``<!-- study: NAME -->`` is a whole result, ``<!-- imbalance: A B ... -->`` a line each."""
+    text = (DOCS / "templates" / "results.md").read_text(encoding="utf-8")
+    text = re.sub(r"<!-- study: ([\w-]+) -->", lambda found: section(found[1]), text)
+    text = re.sub(r"<!-- imbalance: ([\w -]+) -->", lambda found: imbalances(found[1].split()), text)
+    return NOTICE + text.strip() + "\n"
+
+
+def stored(name: str) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads((STORED / f"{name}.json").read_text(encoding="utf-8"))
+    return tree
+
+
+def section(name: str) -> str:
+    """What a study found, as ``saidpo study`` prints it; where it rests on several bases, each of them; the command."""
+    result = stored(name)
+    return "\n\n".join([as_markdown(result).strip(), *by_base(result), made_by(name, result)])
+
+
+def made_by(name: str, result: Mapping[str, Any]) -> str:
+    study, place = command_of(name)
+    arms = result["arms"].values()
+    minutes = sum(arm["seconds"] * arm["runs"] for arm in arms if arm["runs"]) / 60
+    return (
+        f"Made by `saidpo study examples/studies/{study}.toml{f' --on {place}' if place else ''}`: "
+        f"{result['runs']['finished']} of {result['runs']['planned']} runs, {minutes:,.0f} minutes of one core in all. "
+        f"Stored in `docs/results/{name}.json`."
+    )
+
+
+def command_of(name: str) -> tuple[str, str]:
+    """Study and place of a result: ``saidpo study`` names its folder after them, the first place left out."""
+    study = max((path.stem for path in STUDIES.glob("*.toml") if name.startswith(path.stem)), key=len, default=name)
+    return study, name.removeprefix(study).removeprefix("-")
+
+
+def by_base(result: Mapping[str, Any]) -> list[str]:
+    """The mean difference on each base alone."""
+    if len(result["bases"]) < 2:
+        return []
+    rows = [
+        [arm, *(f"{100 * mean(differences(result, arm, base)):+.1f}" for base in result["bases"])]
+        for arm in result["comparisons"]
+    ]
+    head = [f"arm - {result['reference']}, after the last round", *result["bases"]]
+    return ["On each base alone, means over its seeds:", table(head, rows)]
+
+
+def differences(result: Mapping[str, Any], arm: str, base: str) -> list[float]:
+    """Final accuracy of an arm less the reference's, for each seed of a base that both finished."""
+    mine, others = result["arms"][arm]["accuracy"], result["arms"][result["reference"]]["accuracy"]
+    return [mine[run][-1] - others[run][-1] for run in mine if run.startswith(f"{base}/") and run in others]
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def imbalances(names: Sequence[str]) -> str:
+    """A line for each pool: what ``error-weighted`` gains on ``uniform``, with its interval for these bases."""
+    rows = []
+    for item in names:
+        share, _, name = item.partition("-")
+        result = stored(name)
+        found = result["comparisons"]["error-weighted"]
+        arms = [result["arms"][arm] for arm in ("uniform", "error-weighted")]
+        cells = [f"{100 * arm['mean'][-1]:.1f}" for arm in arms] + [f"{arm['yield']:.2f}" for arm in arms]
+        gains = [interval(found[score]) for score in ("round-1", "mean", "final")]
+        rows.append([f"{share}%", *cells, *gains, str(found["final"]["pairs"])])
+    head = ["mastered", "uniform, final", "error-weighted, final", "uniform, yield", "error-weighted, yield"]
+    return table([*head, "after round 1", "mean of the rounds", "after the last round", "pairs of runs"], rows)
+
+
+def interval(found: Mapping[str, float]) -> str:
+    return f"{100 * found['mean']:+.1f} [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
+
+
+if __name__ == "__main__":
+    main()
