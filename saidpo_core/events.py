@@ -1,4 +1,4 @@
-"""What observers are told: which stage of which round begins, how far it is, how it ended; and how the run did."""
+"""What observers are told: which stage of which round begins, how far it is, how it ended; how run and study did."""
 
 from __future__ import annotations
 
@@ -61,6 +61,9 @@ class Observers:
 
     def after_run(self, run_dir: Path, record: Mapping[str, Any], problem: str) -> None:
         self._call("saidpo_after_run", run_dir=run_dir, record=record, problem=problem)
+
+    def after_study(self, study_dir: Path, result: Mapping[str, Any]) -> None:
+        self._call("saidpo_after_study", study_dir=study_dir, result=result)
 
     def diagnose(self, record: Mapping[str, Any]) -> list[Finding]:
         """What all detectors find, by name, so that the order in which plug-ins were found does not show."""

@@ -145,6 +145,15 @@ def saidpo_after_run(run_dir: Path, record: Mapping[str, Any], problem: str) -> 
     """
 
 
+@hookspec
+def saidpo_after_study(study_dir: Path, result: Mapping[str, Any]) -> None:
+    """Called once by ``saidpo study`` and ``saidpo compare``, with what ``study.json`` holds, when that is written.
+
+    Runs that did not end are left out of the result. Observers that are chosen by name belong to one run each, and are
+    not told of studies.
+    """
+
+
 KINDS: dict[str, str] = {
     "pool": "saidpo_pools",
     "tagger": "saidpo_taggers",

@@ -1,4 +1,4 @@
-"""Checks of observers: told of a whole run, told again after a kill, and of a run that failed."""
+"""Checks of observers: told of a whole run, told again after a kill, of a run that failed, and of studies."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _HOOKS = (
     "saidpo_after_round",
     "saidpo_after_run",
 )
+_OF_STUDIES = "saidpo_after_study"
 
 
 def inputs(subject: Subject) -> Mapping[str, Any]:
@@ -30,10 +31,10 @@ def work(subject: Subject, component: Any, record: dict[str, Any], seed: int) ->
 
 @check("observer")
 def looks_at_something(subject: Subject) -> None:
-    """It has at least one of the hooks that observe."""
+    """It has at least one of the hooks that observe a run; each that it has carries its mark."""
     component = subject.fresh()
-    hooks = [hook for hook in (*_HOOKS, "saidpo_diagnose") if hasattr(component, hook)]
-    must(bool(hooks), f"it has none of {', '.join(_HOOKS)}")
+    hooks = [hook for hook in (*_HOOKS, "saidpo_diagnose", _OF_STUDIES) if hasattr(component, hook)]
+    must(hooks not in ([], [_OF_STUDIES]), f"it has none of {', '.join(_HOOKS)}")
     unmarked = [hook for hook in hooks if not hasattr(getattr(component, hook), "saidpo_impl")]
     must(not unmarked, f"{', '.join(unmarked)} carries no hookimpl, so it is never called")
 
@@ -51,6 +52,15 @@ def bears_a_run_that_fails(subject: Subject) -> None:
     """The end of a failed run, without any round, is an end as well."""
     component = subject.fresh()
     _call(component, "saidpo_after_run", run_dir=subject.new_folder(), record={"rounds": []}, problem="Error: x")
+
+
+@check("observer")
+def bears_a_study_whose_runs_failed(subject: Subject) -> None:
+    """It is told of a study of which some runs ended, and of one of which none did; both are the same afterwards."""
+    for result in (_study(ended=True), _study(ended=False)):
+        before = copy.deepcopy(result)
+        _call(subject.fresh(), _OF_STUDIES, study_dir=subject.new_folder(), result=result)
+        must(result == before, "it changed the result of the study")
 
 
 @check("observer")
@@ -104,4 +114,32 @@ def _record(rounds: int) -> dict[str, Any]:
         "warnings": [],
         "findings": [],
         "finished": True,
+    }
+
+
+def _study(*, ended: bool) -> dict[str, Any]:
+    """``study.json`` of two arms, as far as observers are promised it; of the second arm no run ended, or of both."""
+    scores = {"final": [0.6, 0.0], "mean": [0.6, 0.0], "per-100k-tokens": [0.1, 0.0]}
+    used = {"tokens": 800.0, "explored": 10.0, "steps": 3.0, "pairs": 3.0, "seconds": 1.0, "yield": 0.3}
+    curve = {"mean": [0.5, 0.6], "sd": [0.0, 0.0], "accuracy": {"base/seed-0": [0.5, 0.6]}}
+    unknown = ("mean", "low", "high", "p", "effect", "effect_low", "effect_high", "bases_low", "bases_high")
+    difference: dict[str, Any] = {"pairs": 0, **dict.fromkeys(unknown)}
+    tested = {**difference, "p_corrected": None, "paired": {"base": {}}}
+    first: dict[str, Any] = {"runs": 1, "scores": scores, **used, **curve} if ended else {"runs": 0}
+    return {
+        "title": "One against another",
+        "reference": "one",
+        "score": "final",
+        "bases": ["base"],
+        "seeds": [0],
+        "budget": {"tokens": "auto", "steps": "3", "warnings": []},
+        "runs": {"planned": 2, "finished": int(ended)},
+        "arms": {
+            "one": {"planned": 1, **first, "settings": {"sampler": "uniform"}},
+            "other": {"planned": 1, "runs": 0, "settings": {"sampler": "static"}},
+        },
+        "comparisons": {"other": {name: tested if name == "final" else difference for name in scores}},
+        "settings": {"rounds": 1},
+        "command": "saidpo compare --samplers=uniform,static",
+        "saidpo": "0",
     }

@@ -11,11 +11,14 @@ their intervals and without p-values: they were not what was asked.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import saidpo_core
 from saidpo_core.errors import SaidpoError
+from saidpo_core.hookspecs import KINDS
 from saidpo_core.statistics import Difference, difference, holm, mean_and_sd
 from saidpo_core.study.plan import Job, Study
 from saidpo_core.summary import read_summary
@@ -53,14 +56,18 @@ def analyse(study: Study) -> dict[str, Any]:
     others = [*(f"round-{t}" for t in range(1, rounds)), "final", "mean", "per-100k-tokens"]
     scores = list(dict.fromkeys([study.score, *others]))
     arms = {arm: _arm(study, arm, runs, scores) for arm in study.arms}
+    common, differing = settings_of(study)
+    for arm, own in differing.items():
+        arms[arm]["settings"] = own
     primary: dict[str, Difference] = {}
     comparisons: dict[str, dict[str, Any]] = {arm: {} for arm in study.arms[1:]}
     for name in scores:
         for arm in study.arms[1:]:
-            tested = difference(_paired(study, arm, runs, name))
+            tested = difference({base: list(of.values()) for base, of in _paired(study, arm, runs, name).items()})
             comparisons[arm][name] = asdict(tested)
             if name == study.score:
                 primary[arm] = tested
+                comparisons[arm][name]["paired"] = _paired(study, arm, runs, name)
     corrected = holm({arm: tested.p for arm, tested in primary.items()})
     for arm, p in corrected.items():
         comparisons[arm][study.score]["p_corrected"] = p
@@ -75,6 +82,9 @@ def analyse(study: Study) -> dict[str, Any]:
         "runs": {"planned": len(study.jobs), "finished": len(runs)},
         "arms": arms,
         "comparisons": comparisons,
+        "settings": common,
+        "command": shlex.join(["saidpo", *study.command]),
+        "saidpo": saidpo_core.__version__,
     }
     return {key: _without_nan(value) for key, value in tree.items()}
 
@@ -114,15 +124,37 @@ def _arm(study: Study, arm: str, runs: Mapping[Job, Run], scores: Sequence[str])
     }
 
 
-def _paired(study: Study, arm: str, runs: Mapping[Job, Run], score: str) -> dict[str, list[float]]:
-    """Base -> differences of the score, of the seeds that both arms finished."""
+def settings_of(study: Study) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """What was set for all arms, flat; and, of each arm, what was set otherwise in another one.
+
+    Values are those that the runs had, also where an arm leaves to the default what another sets. All else, which is
+    in the ``run.toml`` of each run, follows from the first policy and the version.
+    """
+    first = {arm: next(job for job in study.jobs if job.arm == arm) for arm in study.arms}
+    keys = dict.fromkeys(key for job in first.values() for key in job.values if key not in ("model", "seed"))
+    found = {arm: {key: _value_of(job, key) for key in keys} for arm, job in first.items()}
+    of_reference = found[study.reference]
+    alike = {key for key in keys if all(own[key] == of_reference[key] for own in found.values())}
+    common = {key: value for key, value in of_reference.items() if key in alike and value is not None}
+    return common, {arm: {k: v for k, v in own.items() if k not in alike} for arm, own in found.items()}
+
+
+def _value_of(job: Job, key: str) -> Any:
+    """Of a setting, flat; None if the component that was chosen has no such option, or the run no such setting."""
+    kind, _, option = key.partition(".")
+    tree = job.settings.as_tree()
+    return tree[kind].get(option.replace("-", "_") or "name") if kind in KINDS else tree.get(kind)
+
+
+def _paired(study: Study, arm: str, runs: Mapping[Job, Run], score: str) -> dict[str, dict[str, float]]:
+    """Base -> seed -> difference of the score, of the seeds that both arms finished."""
     by_block: dict[Block, dict[str, float]] = {}
     for job, run in runs.items():
         by_block.setdefault((job.base, job.seed), {})[job.arm] = run.score(score)
-    found: dict[str, list[float]] = {base: [] for base in study.bases}
-    for (base, _), values in by_block.items():
+    found: dict[str, dict[str, float]] = {base: {} for base in study.bases}
+    for (base, seed), values in by_block.items():
         if arm in values and study.reference in values:
-            found[base].append(values[arm] - values[study.reference])
+            found[base][str(seed)] = values[arm] - values[study.reference]
     return found
 
 

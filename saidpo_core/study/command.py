@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core.errors import NothingToDo, SaidpoError
+from saidpo_core.events import Observers
 from saidpo_core.listing import say_broken_briefly
 from saidpo_core.registry import Registry
 from saidpo_core.run_dir import disk_errors, locked, write_atomically
@@ -28,7 +29,7 @@ def study_file(
     if plan:
         print(describe(study))
         return
-    run_study(study, where, jobs, as_json=as_json)
+    run_study(registry, study, where, jobs, as_json=as_json)
 
 
 def describe(study: Study) -> str:
@@ -39,17 +40,14 @@ def describe(study: Study) -> str:
     return "\n".join([*lines, *(f"saidpo {' '.join(job.flags)}" for job in study.jobs)])
 
 
-def run_study(study: Study, out: Path, jobs: int, *, as_json: bool = False) -> None:
-    """Run, analyse, print, write ``study.json`` and ``study.md`` into ``out``; then name the runs that failed."""
+def run_study(registry: Registry, study: Study, out: Path, jobs: int, *, as_json: bool = False) -> None:
+    """Run, analyse, write ``study.json`` and ``study.md`` into ``out``, tell observers, print, name what failed."""
     with disk_errors(out), locked(out):
         outcome = run_jobs(study, jobs or os.cpu_count() or 1)
         result = analyse(study)
         write_result(result, out)
-    print(
-        json.dumps(result, indent=1)
-        if as_json
-        else f"\n{as_markdown(result)}\nall runs: {out}; figures: {out}/study.json"
-    )
+        Observers(registry.manager).after_study(out, result)
+    print(json.dumps(result, indent=1) if as_json else f"\n{as_markdown(result)}\n{_where(out)}")
     _say_failed(study, outcome)
     if not outcome.ran:
         raise NothingToDo(f"nothing was run: all {len(study.jobs)} runs in {out} were complete already")
@@ -58,6 +56,11 @@ def run_study(study: Study, out: Path, jobs: int, *, as_json: bool = False) -> N
 def write_result(result: dict[str, Any], out: Path) -> None:
     write_atomically(out / "study.json", json.dumps(result, indent=1) + "\n")
     write_atomically(out / "study.md", as_markdown(result))
+
+
+def _where(out: Path) -> str:
+    page = f"; page: {out}/study.html" if (out / "study.html").is_file() else ""
+    return f"all runs: {out}; figures: {out}/study.json{page}"
 
 
 def _say_failed(study: Study, outcome: Outcome) -> None:

@@ -25,7 +25,7 @@ from saidpo_core.study.plan import Study, make_study
 def compare(registry: Registry, *, out: Path, jobs: int, **asked: Any) -> None:
     """Run all arms and print what was found; arguments as ``saidpo compare --help`` says."""
     say_broken_briefly(registry)
-    run_study(plan_comparison(registry, out=out, **asked), out, jobs)
+    run_study(registry, plan_comparison(registry, out=out, **asked), out, jobs)
 
 
 def plan_comparison(
@@ -55,6 +55,16 @@ def plan_comparison(
         title=" against ".join(reversed(chosen)) if len(chosen) == 2 else ", ".join(chosen),
         texts={},
         tokens="free" if limit == "0" else int(limit) if limit.isdigit() else limit,
+        command=(
+            "compare",
+            *([f"--samplers={samplers}"] if samplers else []),
+            *(f"--arm={arm}" for arm in arms),
+            *(f"--arm-options={option}" for option in arm_options),
+            f"--seeds={seeds}",
+            f"--first-seed={first_seed}",
+            *([f"--config={config}"] if config else []),
+            *(["--", *flags] if flags else []),
+        ),
         where="compare",
     )
 

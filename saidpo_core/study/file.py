@@ -71,6 +71,7 @@ def read_study(registry: Registry, path: Path, on: str | None, out: Path) -> Stu
         score=tree.get("score", "final"),
         tokens=budget.get("tokens", "auto"),
         steps=budget.get("steps", "settings"),
+        command=("study", str(path), f"--on={name}"),
         where=str(path),
     )
 

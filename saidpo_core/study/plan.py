@@ -57,6 +57,8 @@ class Study:
     """How generated tokens are held equal: auto, free, or a number a round."""
     steps: str
     """How optimiser steps are held equal: the number a round, or free."""
+    command: tuple[str, ...]
+    """What asks for this study once more, after ``saidpo``; where runs are kept is left out."""
     jobs: tuple[Job, ...]
     """Every seed of all arms and bases, one seed after the other, so that what is there early can be looked at."""
 
@@ -79,6 +81,7 @@ def make_study(
     score: Any = "final",
     tokens: Any = "auto",
     steps: Any = "settings",
+    command: Sequence[str],
     where: str,
 ) -> Study:
     """A checked study. ``arms`` holds a place (for errors) and settings for each, ``common`` settings by place."""
@@ -117,6 +120,7 @@ def make_study(
         score=score,
         tokens=str(tokens),
         steps="free" if steps == "free" else str(_steps_of(jobs[0])),
+        command=tuple(command),
         jobs=tuple(jobs),
     )
 

@@ -24,7 +24,7 @@ def sentences(result: Mapping[str, Any]) -> list[str]:
     """A plain sentence for each difference that was asked for, and what a reader has to know."""
     score, many = result["score"], len(result["comparisons"])
     found = [
-        f"{arm} - {result['reference']}, {_name(score)}: {_difference(scores[score], score, many)}"
+        f"{arm} - {result['reference']}, {score_name(score)}: {_difference(scores[score], score, many)}"
         for arm, scores in result["comparisons"].items()
     ]
     found += [f"budget: {line}" for line in result["budget"]["warnings"]]
@@ -55,7 +55,7 @@ def _others_table(result: Mapping[str, Any]) -> str:
     comparisons = result["comparisons"]
     names = [name for name in next(iter(comparisons.values())) if name != result["score"]]
     rows = [[arm, *(_interval(scores[name], "") for name in names)] for arm, scores in comparisons.items()]
-    return _markdown([f"arm - {result['reference']}", *map(_name, names)], rows)
+    return _markdown([f"arm - {result['reference']}", *map(score_name, names)], rows)
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -87,6 +87,7 @@ def _interval(found: Mapping[str, Any], unit: str) -> str:
     return text
 
 
-def _name(score: str) -> str:
+def score_name(score: str) -> str:
+    """In words, as part of a sentence."""
     names = {"final": "after the last round", "mean": "mean of the rounds", "per-100k-tokens": "gained per 100k tokens"}
     return names.get(score, f"after round {score.removeprefix('round-')}")

@@ -51,8 +51,11 @@ def test_it_prints_a_table_and_a_tested_difference(
 
 @pytest.mark.slow
 def test_the_table_is_that_of_the_runs(compared: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    folder, _ = compared
+    folder, done = compared
     result = json.loads((folder / "runs/compare/study.json").read_text())
+    assert "page: runs/compare/study.html" in done.stdout
+    assert "error-weighted against uniform" in (folder / "runs/compare/study.html").read_text()
+    assert result["command"].startswith("saidpo compare --samplers=uniform,error-weighted --seeds=2 --first-seed=0 -- ")
     for arm in ("uniform", "error-weighted"):
         curves = {f"embedded/seed-{s}": [row["accuracy_balanced"] for row in rounds(folder, arm, s)] for s in (0, 1)}
         last = [rounds(folder, arm, seed)[-1] for seed in (0, 1)]

@@ -42,7 +42,10 @@ def test_a_folder_without_a_run_and_a_place_that_cannot_be_written_are_named(
 ) -> None:
     done = saidpo("report", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == f"saidpo: {tmp_path} is no run of saidpo: there is no {tmp_path}/summary.json\n"
+    assert done.stderr == (
+        f"saidpo: {tmp_path} is neither a run nor a study of saidpo: there is no {tmp_path}/summary.json and no "
+        f"{tmp_path}/study.json\n"
+    )
     done = saidpo("report", str(finished.path), "--out", "missing/mine.html", cwd=tmp_path)
     assert done.returncode in (1, 2)
     assert "missing" in done.stderr

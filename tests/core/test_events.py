@@ -71,3 +71,29 @@ def test_the_end_is_told_with_the_record_and_what_went_wrong(tmp_path: Path) -> 
     hub.after_round({"round": 0}, {"rounds": [0]})
     hub.after_run(tmp_path, {"rounds": []}, "KeyboardInterrupt")
     assert told == [{"rounds": [0]}, (tmp_path, {"rounds": []}, "KeyboardInterrupt")]
+
+
+def test_the_end_of_a_study_is_told_to_all_and_one_that_fails_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[Any] = []
+
+    class Broken:
+        @hookimpl
+        def saidpo_after_study(self, result: Mapping[str, Any]) -> None:
+            raise KeyError(result["title"])
+
+    class Good:
+        @hookimpl
+        def saidpo_after_study(self, study_dir: Path, result: Mapping[str, Any]) -> None:
+            told.append((study_dir, result))
+
+    hub = Observers(load_registry([]).manager)
+    hub.add(Good(), "good")
+    hub.add(Broken(), "bad-neighbour 1.0 (bad)")
+    hub.after_study(tmp_path, {"title": "x"})
+    assert told == [(tmp_path, {"title": "x"})]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "saidpo: observer bad-neighbour 1.0 (bad) failed in saidpo_after_study and is ignored there: KeyError('x')"
+    )

@@ -57,9 +57,22 @@ class WantsARound(Silent):
         record["rounds"][-1]
 
 
+class WantsADifference(Silent):
+    @hookimpl
+    def saidpo_after_study(self, result: Any) -> None:
+        for scores in result["comparisons"].values():
+            scores[result["score"]]["mean"] * 100
+
+
+class ChangesTheStudy(Silent):
+    @hookimpl
+    def saidpo_after_study(self, result: Any) -> None:
+        result["title"] = "mine"
+
+
 FLAWED = {
     "looks_at_something": Silent, "leaves_the_record_alone": Changes, "bears_being_told_again": WantsAnEmptyFolder,
-    "bears_a_run_that_fails": WantsARound,
+    "bears_a_run_that_fails": WantsARound, "bears_a_study_whose_runs_failed": WantsADifference,
 }  # fmt: skip
 
 
@@ -82,3 +95,14 @@ def test_a_hook_without_its_mark_is_noticed() -> None:
     assert outcome(Unmarked, "looks_at_something") == (
         "failed", "saidpo_after_round carries no hookimpl, so it is never called"
     )  # fmt: skip
+
+
+def test_the_result_of_a_study_is_not_for_changing() -> None:
+    status, message = outcome(ChangesTheStudy, "bears_a_study_whose_runs_failed")
+    assert (status, message) == ("failed", "it changed the result of the study")
+
+
+def test_a_chosen_observer_is_told_of_runs_so_a_hook_of_studies_alone_is_not_enough() -> None:
+    status, message = outcome(ChangesTheStudy, "looks_at_something")
+    assert status == "failed"
+    assert message.startswith("it has none of saidpo_before_stage")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from saidpo_plugins.report.build import write_report
-from tests.report.chromium import PROGRAM, Page, chromium
+from tests.report.chromium import PROGRAM, Page
 from tests.report.made_up import MadeUp
 from tests.report.test_report import hostile
 
@@ -16,23 +15,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(PROGRAM is None, reason="no Chromium here (Debian: apt-get install chromium)"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Page]:
-    with chromium() as page:
-        yield page
-
-
-@pytest.fixture
-def page(browser: Page) -> Iterator[Page]:
-    browser.problems.clear()
-    browser.requests.clear()
-    browser.show(1280, 900)
-    yield browser
-    assert browser.problems == [], "something went to the console"
-    away = [url for url in browser.requests if not url.startswith(("file:", "data:", "blob:"))]
-    assert away == [], "the page asked for something"
 
 
 @pytest.fixture(scope="module")

@@ -87,6 +87,7 @@ def test_killed_at_any_moment_the_same_command_gives_the_same_table(
         assert not children() - before, "a run outlives its study"
     again = saidpo("study", str(study), "--out=killed", "--jobs=2", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
+    assert "page: whole/study.html" in whole.stdout
     assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
     assert (tmp_path / "killed/study.md").read_text() == (tmp_path / "whole/study.md").read_text()
     thrice = saidpo("study", str(study), "--out=killed", cwd=tmp_path)
@@ -103,8 +104,21 @@ def test_another_place_and_a_changed_setting(tmp_path: Path, study: Path, saidpo
     assert tree["runs"] == {"planned": 2, "finished": 2}
     [difference] = tree["comparisons"].values()
     assert difference["final"]["p"] is None  # one pair cannot be tested, and no interval is made up
-    text = (tmp_path / "runs/where-one/study.md").read_text()
-    assert "too few pairs to test (1)" in text
+    out = tmp_path / "runs/where-one"
+    assert "too few pairs to test (1)" in (out / "study.md").read_text()
+    page = (out / "study.html").read_bytes()
+    assert b"error-weighted against uniform" in page
+    assert b"by 1 pair of runs: too few to test" in page
+    written = saidpo("report", "runs/where-one", "--out=again.html", cwd=tmp_path)
+    assert (written.returncode, written.stdout) == (0, "again.html\n"), written.stderr
+    assert (tmp_path / "again.html").read_bytes() == page
+    (tmp_path / "broken/plotly").mkdir(parents=True)
+    (tmp_path / "broken/plotly/__init__.py").write_text("raise ImportError('taken away')\n")
+    (out / "study.json").unlink()
+    without = saidpo("study", str(study), "--on=one", cwd=tmp_path, path=tmp_path / "broken")
+    assert without.returncode == 3  # all runs were there: what the plug-in did changes neither this nor the result
+    assert "failed in saidpo_after_study and is ignored there: ImportError('taken away')" in without.stderr
+    assert json.loads((out / "study.json").read_text()) == tree
     study.write_text(STUDY.replace("samples = 4", "samples = 5"))
     other = saidpo("study", str(study), "--on=one", cwd=tmp_path)
     assert other.returncode == 2

@@ -1,4 +1,4 @@
-"""``saidpo report RUN``."""
+"""``saidpo report RUN_OR_STUDY``."""
 
 from __future__ import annotations
 
@@ -11,21 +11,37 @@ from saidpo_core.run_dir import disk_errors
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="RUN_OR_STUDY")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help="where to write it  [default: RUN/report.html]"
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="where to write it  [default: report.html or study.html in the folder]",
 )
-def report(run: Path, out: Path | None) -> None:
-    """Write the report of a run as one HTML file that needs no network: what it did, and whether to trust it.
+def report(folder: Path, out: Path | None) -> None:
+    """Write the report of a run or a study as one HTML file that needs no network.
 
-    RUN is a run directory with at least one finished round. Every run that comes to its end has written it already.
+    A run has to have at least one finished round; a study, or the folder of saidpo compare, its study.json. Every run
+    and every study that comes to its end has written it already.
     """
-    if not (run / "summary.json").is_file():
-        what = "has not finished its first measurement yet" if (run / "run.toml").is_file() else "is no run of saidpo"
-        raise UsageError(f"{run} {what}: there is no {run / 'summary.json'}")
-    from saidpo_plugins.report.build import write_report
+    if (folder / "summary.json").is_file():
+        from saidpo_plugins.report.build import write_report
 
-    file = out or run / "report.html"
+        name, write = "report.html", write_report
+    elif (folder / "study.json").is_file():
+        from saidpo_plugins.report.study.build import write_page
+
+        name, write = "study.html", write_page
+    else:
+        raise UsageError(_neither(folder))
+    file = out or folder / name
     with disk_errors(file):
-        write_report(run, file)
+        write(folder, file)
     click.echo(f"{file}")
+
+
+def _neither(folder: Path) -> str:
+    if (folder / "run.toml").is_file():
+        return f"{folder} has not finished its first measurement yet: there is no {folder / 'summary.json'}"
+    files = f"there is no {folder / 'summary.json'} and no {folder / 'study.json'}"
+    return f"{folder} is neither a run nor a study of saidpo: {files}"

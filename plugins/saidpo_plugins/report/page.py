@@ -43,6 +43,18 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A question of the first screen, answered."""
+
+    question: str
+    verdict: str
+    """Yes, No, Unclear, or a number: the answer in a word."""
+    text: str
+    link: str
+    """Id of the section with the evidence."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """One question and its answer."""

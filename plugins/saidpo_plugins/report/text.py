@@ -40,3 +40,14 @@ def percent(share: float | None, digits: int = 1) -> str:
 def listed(items: list[str]) -> str:
     """``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def signed(points: float) -> str:
+    """With a sign that a reader does not take for a dash."""
+    return f"{points:+.1f}".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -176,7 +176,10 @@
   showPairs();
   listenToSliders();
   loadPlotly().then((loaded) => {
-    if (!loaded) return undefined;
+    if (!loaded) {  // a page without charts
+      document.documentElement.dataset.drawn = "yes";
+      return undefined;
+    }
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
     let wasNarrow = narrow();
     window.addEventListener("resize", () => { if (narrow() !== wasNarrow) { wasNarrow = narrow(); drawAll(); } });

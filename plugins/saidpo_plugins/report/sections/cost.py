@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from saidpo_plugins.report.page import Figure, Section, Table
 from saidpo_plugins.report.reading import RunData
-from saidpo_plugins.report.sections.headline import duration
-from saidpo_plugins.report.text import percent
+from saidpo_plugins.report.text import duration, percent
 
 
 def section(run: RunData) -> Section | None:

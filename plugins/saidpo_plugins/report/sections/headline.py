@@ -6,20 +6,10 @@ import math
 from dataclasses import dataclass
 
 from saidpo_plugins.common.record_statistics import Z, balanced_error, weighs
-from saidpo_plugins.report.page import Section
+from saidpo_plugins.report.page import Answer, Section
 from saidpo_plugins.report.reading import RunData
-from saidpo_plugins.report.text import listed, percent
+from saidpo_plugins.report.text import duration, listed, percent, signed
 from saidpo_plugins.report.weakest import Weakest, find_weakest, first_errors
-
-
-@dataclass(frozen=True)
-class Answer:
-    question: str
-    verdict: str
-    """Yes, No, Unclear, or a number: the answer in a word."""
-    text: str
-    link: str
-    """Id of the section with the evidence."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +73,6 @@ def _per_token(found: tuple[float, float, float, float] | None, tokens: int) -> 
     if tokens < 1e7:
         return f"{signed(100 * found[2] / tokens * 1e5)} points per 100,000"
     return f"{signed(100 * found[2] / tokens * 1e6)} points per million"
-
-
-def signed(points: float) -> str:
-    """With a sign that a reader does not take for a dash."""
-    return f"{points:+.1f}".replace("-", "−")
 
 
 def _compact(n: float) -> str:
@@ -158,9 +143,3 @@ def _trust(run: RunData) -> Answer:
         parts.append("The run has not come to its end.")
     parts.append(f"It is one run with one seed ({run.settings.get('seed', '?')}): another seed gives other numbers.")
     return Answer("Can it be trusted?", count, " ".join(parts), "warnings" if names else "reproduce")
-
-
-def duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

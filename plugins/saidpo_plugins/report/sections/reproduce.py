@@ -19,7 +19,7 @@ def section(run: RunData) -> Section:
         title="Settings, versions, hashes",
         short="Settings",
         template="reproduce",
-        content={"command": visible(command), "chain": chain},
+        content={"said": "The same run again:", "command": visible(command), "chain": chain},
         tables=[_settings(run), *_versions(run), _hashes(run)],
     )
 
