@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from saidpo_core.study.tables import as_markdown
 
 DOCS = Path(__file__).parent
 STORED = DOCS / "results"
-STUDIES = DOCS.parent / "examples" / "studies"
 NOTICE = "<!-- Written by docs/results.py from docs/results and docs/templates/results.md; do not edit. -->\n"
 
 
@@ -61,41 +60,28 @@ def section(name: str) -> str:
 
 
 def made_by(name: str, result: Mapping[str, Any]) -> str:
-    study, place = command_of(name)
-    arms = result["arms"].values()
-    minutes = sum(arm["seconds"] * arm["runs"] for arm in arms if arm["runs"]) / 60
+    minutes = sum(arm["seconds"] * arm["runs"] for arm in result["arms"].values() if arm["runs"]) / 60
     return (
-        f"Made by `saidpo study examples/studies/{study}.toml{f' --on {place}' if place else ''}`: "
-        f"{result['runs']['finished']} of {result['runs']['planned']} runs, {minutes:,.0f} minutes of one core in all. "
-        f"Stored in `docs/results/{name}.json`."
+        f"Made by `{result['command']}`: {result['runs']['finished']} of {result['runs']['planned']} runs, "
+        f"{minutes:,.0f} minutes in their rounds, one core each. Stored in `docs/results/{name}.json`."
     )
-
-
-def command_of(name: str) -> tuple[str, str]:
-    """Study and place of a result: ``saidpo study`` names its folder after them, the first place left out."""
-    study = max((path.stem for path in STUDIES.glob("*.toml") if name.startswith(path.stem)), key=len, default=name)
-    return study, name.removeprefix(study).removeprefix("-")
 
 
 def by_base(result: Mapping[str, Any]) -> list[str]:
     """The mean difference on each base alone."""
     if len(result["bases"]) < 2:
         return []
-    rows = [
-        [arm, *(f"{100 * mean(differences(result, arm, base)):+.1f}" for base in result["bases"])]
-        for arm in result["comparisons"]
+    rows = []
+    for arm, scores in result["comparisons"].items():
+        paired = scores[result["score"]]["paired"]
+        rows.append([arm, *(f"{100 * mean(paired[base].values()):+.1f}" for base in result["bases"])])
+    return [
+        "On each base alone, means over its seeds:",
+        table([f"arm - {result['reference']}", *result["bases"]], rows),
     ]
-    head = [f"arm - {result['reference']}, after the last round", *result["bases"]]
-    return ["On each base alone, means over its seeds:", table(head, rows)]
 
 
-def differences(result: Mapping[str, Any], arm: str, base: str) -> list[float]:
-    """Final accuracy of an arm less the reference's, for each seed of a base that both finished."""
-    mine, others = result["arms"][arm]["accuracy"], result["arms"][result["reference"]]["accuracy"]
-    return [mine[run][-1] - others[run][-1] for run in mine if run.startswith(f"{base}/") and run in others]
-
-
-def mean(values: Sequence[float]) -> float:
+def mean(values: Collection[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 

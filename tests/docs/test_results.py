@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from saidpo_core.registry import load_registry
+from saidpo_core.study import analysis
 from saidpo_core.study.file import read_study
 from saidpo_core.study.tables import sentences
 from tests.docs.pages import DOCS, ROOT
@@ -32,19 +33,18 @@ def test_the_committed_page_is_the_one_that_the_script_writes(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
-def test_a_stored_result_is_of_a_study_that_ships_and_is_complete(
-    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.syspath_prepend(str(DOCS))
-    from results import command_of  # type: ignore[import-not-found]
-
-    name, place = command_of(path.stem)
-    study = read_study(load_registry(), ROOT / f"examples/studies/{name}.toml", place or None, tmp_path)
+def test_a_stored_result_is_of_a_study_that_ships_and_is_complete(path: Path, tmp_path: Path) -> None:
     found = result(path)
+    said = re.fullmatch(r"saidpo study (examples/studies/[\w-]+\.toml) --on=([\w-]+)", found["command"])
+    assert said is not None, found["command"]
+    study = read_study(load_registry(), ROOT / said[1], said[2], tmp_path)
     assert found["runs"] == {"planned": len(study.jobs), "finished": len(study.jobs)}
     assert (found["reference"], found["score"]) == (study.reference, study.score)
     assert (found["bases"], found["seeds"]) == (list(study.bases), list(study.seeds))
-    assert set(found["arms"]) == set(study.arms)
+    settings = {"settings": analysis.settings_of(study)[0], "arms": analysis.settings_of(study)[1]}
+    assert {"settings": found["settings"], "arms": {name: arm["settings"] for name, arm in found["arms"].items()}} == (
+        json.loads(json.dumps(settings))
+    ), "the study's file was changed since"
 
 
 def test_the_page_tells_every_tested_difference() -> None:

@@ -1,8 +1,8 @@
 """Policies ``embedded``, ``embedded-1``, ``embedded-2``: small Llamas (0.35 million parameters) that ship with saidpo.
 
-**Ours**, not the paper's. They were made by ``python -m saidpo_plugins.embedded.make_policy --seed 0`` (1, 2), and their
-weaknesses were planted: see ``saidpo_plugins/embedded/corpus.py``. ``embedded`` is for the first run; a study on all
-three tells luck with one policy from what holds for policies made in this way.
+**Ours**, not the paper's. They were made by ``python -m saidpo_plugins.embedded.make_policy --seed 0`` (1, 2), and
+their weaknesses were planted: see ``saidpo_plugins/embedded/corpus.py``. ``embedded`` is for the first run; a study on
+all three tells luck with one policy from what holds for policies made in this way.
 """
 
 from __future__ import annotations
