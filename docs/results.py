@@ -1,6 +1,6 @@
-"""Writes docs/results.md from the results of studies that are stored in docs/results.
+"""Writes docs/results.md, and the results in README.md, from those that are stored in docs/results.
 
-    python docs/results.py                                 the page from what is stored
+    python docs/results.py                                 both from what is stored
     python docs/results.py runs/table1-three-bases ...     after storing what these studies found
 
 What was run where stands in ``docs/templates/results.md``, in words; every figure comes from the stored results, which
@@ -20,7 +20,7 @@ from typing import Any
 
 from markup import table
 
-from saidpo_core.study.tables import as_markdown
+from saidpo_core.study.tables import arms_table, as_markdown, sentences
 
 DOCS = Path(__file__).parent
 STORED = DOCS / "results"
@@ -31,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write docs/results.md from stored results.")
     parser.add_argument("studies", nargs="*", type=Path, help="folders of studies whose results are to be stored")
     parser.add_argument("--out", type=Path, default=DOCS / "results.md", help="the page")
+    parser.add_argument("--readme", type=Path, default=DOCS.parent / "README.md", help="whose results are renewed")
     asked = parser.parse_args()
     STORED.mkdir(exist_ok=True)
     for folder in asked.studies:
@@ -38,6 +39,7 @@ def main() -> None:
             sys.exit(f"{folder}: no study.json there; saidpo study writes it when all runs have ended")
         shutil.copyfile(folder / "study.json", STORED / f"{folder.name}.json")
     asked.out.write_text(page(), encoding="utf-8")
+    asked.readme.write_text(renewed(asked.readme.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def page() -> str:
@@ -46,6 +48,17 @@ def page() -> str:
     text = re.sub(r"<!-- study: ([\w-]+) -->", lambda found: section(found[1]), text)
     text = re.sub(r"<!-- imbalance: ([\w -]+) -->", lambda found: imbalances(found[1].split()), text)
     return NOTICE + text.strip() + "\n"
+
+
+def renewed(readme: str) -> str:
+    """The README with the arms and the tested differences between ``<!-- result: NAME -->`` and ``<!-- end -->``."""
+
+    def insert(found: re.Match[str]) -> str:
+        result = stored(found[2])
+        lines = "\n".join(f"- {line}" for line in sentences(result))
+        return f"{found[1]}\n{arms_table(result)}\n\n{lines}\n{found[3]}"
+
+    return re.sub(r"(<!-- result: ([\w-]+) -->\n).*?(<!-- end -->)", insert, readme, flags=re.DOTALL)
 
 
 def stored(name: str) -> dict[str, Any]:

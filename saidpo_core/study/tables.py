@@ -14,7 +14,7 @@ def as_markdown(result: Mapping[str, Any]) -> str:
         f"Balanced held-out accuracy in %, mean (sd) over {n} seed{'s' * (n != 1)} on {', '.join(result['bases'])}; "
         "budgets are means over a whole run."
     )
-    parts.append(_arms_table(result))
+    parts.append(arms_table(result))
     parts.append("\n".join(f"- {line}" for line in sentences(result)))
     parts += ["Differences in points with 95% intervals, none of these tested:", _others_table(result)]
     return "\n\n".join(parts) + "\n"
@@ -34,7 +34,8 @@ def sentences(result: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _arms_table(result: Mapping[str, Any]) -> str:
+def arms_table(result: Mapping[str, Any]) -> str:
+    """A line for each arm: what it reached after each round, and what that took."""
     rounds = max((len(arm["mean"]) for arm in result["arms"].values() if "mean" in arm), default=1)
     head = ["arm", "start", *(f"round {t}" for t in range(1, rounds))]
     head += ["tokens", "explored", "steps", "yield", "points per 100k tokens"]

@@ -25,11 +25,16 @@ def result(path: Path) -> dict[str, Any]:
     return tree
 
 
-def test_the_committed_page_is_the_one_that_the_script_writes(tmp_path: Path) -> None:
-    written = tmp_path / "results.md"
-    subprocess.run([sys.executable, str(DOCS / "results.py"), "--out", str(written)], cwd=tmp_path, check=True)
+def test_the_committed_pages_are_those_that_the_script_writes(tmp_path: Path) -> None:
+    written, readme = tmp_path / "results.md", tmp_path / "README.md"
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme.write_text(re.sub(r"(<!-- result: [\w-]+ -->\n).*?(<!-- end -->)", r"\1\2", text, flags=re.DOTALL))
+    assert "corrected for 3 comparisons" not in readme.read_text()
+    command = [sys.executable, str(DOCS / "results.py"), "--out", str(written), "--readme", str(readme)]
+    subprocess.run(command, cwd=tmp_path, check=True)
     committed = (DOCS / "results.md").read_text(encoding="utf-8")
     assert written.read_text(encoding="utf-8") == committed, "docs/results.md is old: python docs/results.py"
+    assert readme.read_text(encoding="utf-8") == text, "README.md is old: python docs/results.py"
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
