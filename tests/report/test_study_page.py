@@ -76,7 +76,10 @@ def test_each_tested_difference_is_a_sentence_with_the_figures_of_a_t_test(tmp_p
     test = stats.ttest_1samp(pairs, 0)
     low, high = test.confidence_interval()
     signed = [f"{100 * value:+.1f}".replace("-", "−") for value in (low, high)]
-    assert f"is {100 * sum(pairs) / 5:.1f} points above uniform, 95% interval {signed[0]} to {signed[1]}" in answer.text
+    assert (
+        f"is {100 * sum(pairs) / 5:.1f} points above uniform, 95% interval {signed[0]}\xa0to\xa0{signed[1]}"
+        in answer.text
+    )
     assert f"p = {test.pvalue:.2g}, " in answer.text
     assert "corrected for 2 comparisons (5 pairs of runs): significant at 5%." in answer.text
     assert answer.verdict == f"+{100 * sum(pairs) / 5:.1f} points, significant at 5%"
@@ -108,7 +111,7 @@ def test_the_interval_for_other_bases_is_told_where_there_is_one(study: StudyDat
     assert found.bases_low is not None
     assert found.bases_high is not None
     text = headline.section(study).content["answers"][0].text
-    interval = f"{100 * found.bases_low:+.1f} to {100 * found.bases_high:+.1f}".replace("-", "−")
+    interval = f"{100 * found.bases_low:+.1f}\xa0to\xa0{100 * found.bases_high:+.1f}".replace("-", "−")
     assert text.endswith(f"For other bases of the kind the interval is {interval}.")
     (thin, thick, *_) = differences.section(study).figures[0].data
     assert (thin["name"], thick["name"]) == ("95%, other bases", "95%, these bases")
