@@ -9,7 +9,8 @@ import pytest
 
 from saidpo_plugins.report.study.build import write_page
 from tests.report.chromium import PROGRAM, Page
-from tests.report.test_study_page import THREE, hostile_study
+from tests.report.test_study_files import hostile_study
+from tests.report.test_study_page import THREE
 from tests.study.made_up import MadeUpStudy
 
 pytestmark = [
