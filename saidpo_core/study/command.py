@@ -66,8 +66,8 @@ def _where(out: Path) -> str:
 def _say_failed(study: Study, outcome: Outcome) -> None:
     if not outcome.failed:
         return
-    job, problem = next(iter(outcome.failed.items()))
+    job = next(job for job in study.jobs if job in outcome.failed)  # the first one, not that which failed first
     raise SaidpoError(
-        f"{len(outcome.failed)} of {len(study.jobs)} runs failed, the others are kept. {job}: {problem}\n"
+        f"{len(outcome.failed)} of {len(study.jobs)} runs failed, the others are kept. {job}: {outcome.failed[job]}\n"
         f"repeat it alone: saidpo {' '.join(job.flags)}"
     )

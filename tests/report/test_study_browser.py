@@ -9,7 +9,8 @@ import pytest
 
 from saidpo_plugins.report.study.build import write_page
 from tests.report.chromium import PROGRAM, Page
-from tests.report.test_study_page import THREE, hostile_study
+from tests.report.test_study_files import hostile_study
+from tests.report.test_study_page import THREE
 from tests.study.made_up import MadeUpStudy
 
 pytestmark = [
@@ -53,6 +54,11 @@ def test_every_chart_is_drawn_and_nothing_is_wider_than_the_screen(
     assert page.run("document.documentElement.scrollWidth") <= width
     page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.run("document.documentElement.scrollWidth") <= width
+    narrow = page.run(
+        "[...document.querySelectorAll('td, th')].filter(e => e.textContent.length > 5 && e.clientWidth < 40)"
+        ".map(e => e.textContent)"
+    )
+    assert narrow == [], "columns so narrow that words are broken into letters"
     right = "Math.max(0, ...[...document.querySelectorAll('.plot svg')].map(s => s.getBoundingClientRect().right))"
     assert page.run(right) <= width
 
@@ -99,10 +105,10 @@ def test_a_table_opens_by_keyboard_and_answers_lead_to_their_evidence(page: Page
     MadeUpStudy().write(tmp_path / "study")
     write_page(tmp_path / "study", tmp_path / "study.html")
     page.open(tmp_path / "study.html")
+    page.run("document.documentElement.style.scrollBehavior = 'auto'")  # looking again and again slows a soft scroll
     page.run("document.querySelector('#differences summary').focus()")
     page.press("Enter", 13, chr(13))
     page.wait("document.querySelector('#differences details').open")
-    page.run("document.documentElement.style.scrollBehavior = 'auto'")  # looking again and again slows a soft scroll
     page.run("document.querySelector('.answers a').focus()")
     page.press("Enter", 13, chr(13))
     page.wait("Math.abs(document.getElementById('differences').getBoundingClientRect().top) < 120")
@@ -117,3 +123,7 @@ def test_no_name_of_an_arm_is_run(page: Page, tmp_path: Path) -> None:
     assert page.run("document.querySelectorAll('main img, main a[href^=javascript], .plot a').length") == 0
     names = page.run("[...document.querySelectorAll('#curves-figure .legendtext')].map(e => e.textContent)")
     assert any(name.startswith("1. <script>window.broken") for name in names)
+    page.show(390, 844)
+    page.open(tmp_path / "study.html")
+    page.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.run("document.documentElement.scrollWidth") <= 390

@@ -61,7 +61,8 @@ def points(share: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"{points(low)} to {points(high)}"
+    """Both ends in points, on one line wherever it stands."""
+    return "–" if low is None or high is None else f"{points(low)}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{points(high)}"
 
 
 def said_p(p: float | None) -> str:

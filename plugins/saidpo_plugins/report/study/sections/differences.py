@@ -107,8 +107,8 @@ def _tested_table(study: StudyData) -> Table:
     many = len(study.tested) > 1
     return Table(
         caption=f"The tested differences, {score_of(study)}",
-        columns=["arm", "points", "95%, these bases", "95%, other bases", "p", *(["p corrected"] if many else []), "",
-                 "pairs", "d", "95% of d"],
+        columns=["arm", "points", "95%, these bases", "95%, other bases", "p", *(["p corrected"] if many else []),
+                 "result", "pairs", "d", "95% of d"],
         rows=[
             [looks(study)[arm].name, points(f.mean), interval(f.low, f.high), interval(f.bases_low, f.bases_high),
              said_p(f.p), *([said_p(f.p_corrected)] if many else []), verdict(f), str(f.pairs),
