@@ -47,7 +47,7 @@ def test_a_sound_template_gives_no_warning(look: Look) -> None:
 
 
 def test_the_embedded_policy_gives_no_warning_with_its_own_settings() -> None:
-    [policy] = saidpo_policies()
+    policy = saidpo_policies()[0]
     options = TransformersOptions(max_new_tokens=int(policy.settings["generator.max_new_tokens"]))
     requests = [Request(problem=make_problem(question="What is 31 + 44?"), seeds=(0,))]
     assert TransformersGenerator(options).preflight(policy.folder, requests) == []

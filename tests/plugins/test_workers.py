@@ -32,10 +32,10 @@ def sleepers() -> Iterator[WorkerPool]:
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(f"/proc/{pid}/stat") as stat:  # an orphan may stay a zombie where nothing reaps it
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):  # gone before, or in between
         return False
-    with open(f"/proc/{pid}/stat") as stat:  # an orphan may stay a zombie where nothing reaps it
-        return stat.read().rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until_gone(pids: list[int], seconds: float) -> bool:
