@@ -14,13 +14,14 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from markup import table
 
-from saidpo_core.study.tables import arms_table, as_markdown, sentences
+from saidpo_core.study.tables import arms_table, as_markdown, interval, sentences
 
 DOCS = Path(__file__).parent
 STORED = DOCS / "results"
@@ -87,15 +88,11 @@ def by_base(result: Mapping[str, Any]) -> list[str]:
     rows = []
     for arm, scores in result["comparisons"].items():
         paired = scores[result["score"]]["paired"]
-        rows.append([arm, *(f"{100 * mean(paired[base].values()):+.1f}" for base in result["bases"])])
+        rows.append([arm, *(f"{100 * fmean(paired[base].values()):+.1f}" for base in result["bases"])])
     return [
         "On each base alone, means over its seeds:",
         table([f"arm - {result['reference']}", *result["bases"]], rows),
     ]
-
-
-def mean(values: Collection[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
 
 
 def imbalances(names: Sequence[str]) -> str:
@@ -111,10 +108,6 @@ def imbalances(names: Sequence[str]) -> str:
         rows.append([f"{share}%", *cells, *gains, str(found["final"]["pairs"])])
     head = ["mastered", "uniform, final", "error-weighted, final", "uniform, yield", "error-weighted, yield"]
     return table([*head, "after round 1", "mean of the rounds", "after the last round", "pairs of runs"], rows)
-
-
-def interval(found: Mapping[str, float]) -> str:
-    return f"{100 * found['mean']:+.1f} [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
 
 
 if __name__ == "__main__":

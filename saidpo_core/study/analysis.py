@@ -63,11 +63,12 @@ def analyse(study: Study) -> dict[str, Any]:
     comparisons: dict[str, dict[str, Any]] = {arm: {} for arm in study.arms[1:]}
     for name in scores:
         for arm in study.arms[1:]:
-            tested = difference({base: list(of.values()) for base, of in _paired(study, arm, runs, name).items()})
+            paired = _paired(study, arm, runs, name)
+            tested = difference({base: list(of.values()) for base, of in paired.items()})
             comparisons[arm][name] = asdict(tested)
             if name == study.score:
                 primary[arm] = tested
-                comparisons[arm][name]["paired"] = _paired(study, arm, runs, name)
+                comparisons[arm][name]["paired"] = paired
     corrected = holm({arm: tested.p for arm, tested in primary.items()})
     for arm, p in corrected.items():
         comparisons[arm][study.score]["p_corrected"] = p
@@ -132,17 +133,17 @@ def settings_of(study: Study) -> tuple[dict[str, Any], dict[str, dict[str, Any]]
     """
     first = {arm: next(job for job in study.jobs if job.arm == arm) for arm in study.arms}
     keys = dict.fromkeys(key for job in first.values() for key in job.values if key not in ("model", "seed"))
-    found = {arm: {key: _value_of(job, key) for key in keys} for arm, job in first.items()}
+    trees = {arm: job.settings.as_tree() for arm, job in first.items()}
+    found = {arm: {key: _value_of(tree, key) for key in keys} for arm, tree in trees.items()}
     of_reference = found[study.reference]
     alike = {key for key in keys if all(own[key] == of_reference[key] for own in found.values())}
     common = {key: value for key, value in of_reference.items() if key in alike and value is not None}
     return common, {arm: {k: v for k, v in own.items() if k not in alike} for arm, own in found.items()}
 
 
-def _value_of(job: Job, key: str) -> Any:
+def _value_of(tree: Mapping[str, Any], key: str) -> Any:
     """Of a setting, flat; None if the component that was chosen has no such option, or the run no such setting."""
     kind, _, option = key.partition(".")
-    tree = job.settings.as_tree()
     return tree[kind].get(option.replace("-", "_") or "name") if kind in KINDS else tree.get(kind)
 
 

@@ -55,7 +55,7 @@ def arms_table(result: Mapping[str, Any]) -> str:
 def _others_table(result: Mapping[str, Any]) -> str:
     comparisons = result["comparisons"]
     names = [name for name in next(iter(comparisons.values())) if name != result["score"]]
-    rows = [[arm, *(_interval(scores[name], "") for name in names)] for arm, scores in comparisons.items()]
+    rows = [[arm, *(interval(scores[name]) for name in names)] for arm, scores in comparisons.items()]
     return _markdown([f"arm - {result['reference']}", *map(score_name, names)], rows)
 
 
@@ -65,7 +65,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _difference(found: Mapping[str, Any], score: str, many: int) -> str:
-    said = _interval(found, " points")
+    said = interval(found, " points")
     if found["p"] is None:
         return f"{said}; too few pairs to test ({found['pairs']})"
     p = found["p_corrected"]
@@ -79,7 +79,8 @@ def _difference(found: Mapping[str, Any], score: str, many: int) -> str:
     return f"{said}, p = {found['p']:.2g}{correction}: {verdict} ({'; '.join(more)})"
 
 
-def _interval(found: Mapping[str, Any], unit: str) -> str:
+def interval(found: Mapping[str, Any], unit: str = "") -> str:
+    """A difference in points with its 95% interval, as far as it is known."""
     if found["mean"] is None:
         return "no pair of runs ended"
     text = f"{100 * found['mean']:+.1f}{unit}"
