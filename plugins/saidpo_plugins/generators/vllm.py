@@ -176,7 +176,7 @@ def _trial(folder: Path) -> Iterator[Trial]:
 
     from saidpo_plugins.policies.embedded import saidpo_policies
 
-    [shipped] = saidpo_policies()
+    shipped = saidpo_policies()[0]
     load_tokenizer(shipped.folder, trust_remote_code=False).save_pretrained(folder)
     config = AutoConfig.from_pretrained(shipped.folder, head_dim=32)
     with torch.random.fork_rng():
