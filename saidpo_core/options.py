@@ -7,6 +7,7 @@ command line, a list in TOML), and unions of these such as ``int | Literal["auto
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -64,8 +65,9 @@ class OptionSpec:
         return parsed
 
 
-def specs_of(options: type) -> list[OptionSpec]:
-    """The options of a dataclass, in order."""
+@functools.cache
+def specs_of(options: type) -> tuple[OptionSpec, ...]:
+    """The options of a dataclass, in order. Looked up once a class: its annotations are evaluated for it."""
     hints = typing.get_type_hints(options)
     specs = []
     for field in dataclasses.fields(options):
@@ -74,7 +76,7 @@ def specs_of(options: type) -> list[OptionSpec]:
         specs.append(
             OptionSpec(field.name, hints[field.name], default, meta.get("help", ""), meta.get("low"), meta.get("high"))
         )
-    return specs
+    return tuple(specs)
 
 
 def options_problem(options: Any) -> str:

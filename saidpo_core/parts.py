@@ -85,7 +85,7 @@ class Parts:
     def _changed(self, changes: Mapping[str, Any]) -> Generator:
         """The generator with other options."""
         offer, options = self.offer("generator"), self.options("generator")
-        known = {spec.name for spec in specs_of(type(options))}
+        known = {spec.name for spec in specs_of(options.__class__)}
         for name in changes:
             if name not in known:
                 raise UsageError(f"{self.offer('evaluator')} asks for another {name}, and {offer} has no such option")
