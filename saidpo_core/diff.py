@@ -7,7 +7,6 @@ differs is read, to name the problem and the field.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core.errors import UsageError
+from saidpo_core.run_record import recorded
 from saidpo_core.settings import differences
 
 _SHOWN = 60
@@ -43,7 +43,7 @@ class Diff:
 
 def diff_runs(a: Path, b: Path) -> Diff:
     """Compare two run directories. Raises ``UsageError`` for a folder that is none."""
-    (settings_a, about_a), (settings_b, about_b) = map(_recorded, (a, b))
+    (settings_a, about_a), (settings_b, about_b) = map(recorded, (a, b))
     stages_a, stages_b = _stages(a), _stages(b)
     same, parted, only = 0, "", []
     for name in sorted({*stages_a, *stages_b}, key=_order):
@@ -89,19 +89,6 @@ def _section(title: str, lines: list[str], empty: str) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}%"
-
-
-def _recorded(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings, and what else was recorded."""
-    file = run / "run.toml"
-    try:
-        tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{run} is not a run of saidpo: it has no run.toml") from error
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
-    about = tree.pop("about", {})
-    return tree, about if isinstance(about, dict) else {}
 
 
 def _stages(run: Path) -> dict[str, dict[str, str]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -32,7 +31,7 @@ from saidpo_core.preflight import preflight
 from saidpo_core.records import Evaluation, GroupScore, Problem, Prompt
 from saidpo_core.registry import Registry
 from saidpo_core.run_dir import RunDir, disk_errors, locked, write_atomically
-from saidpo_core.run_record import about, agree, fingerprint, take_back
+from saidpo_core.run_record import about, agree, fingerprint, recorded, take_back
 from saidpo_core.screen import make_screen
 from saidpo_core.settings import Settings, read_toml, resolve
 
@@ -123,10 +122,10 @@ def settings_of(registry: Registry, given: Mapping[str, Any]) -> Settings:
 
 def _prompt_of(run: Path) -> Prompt:
     """As it was, whatever has become of its file."""
+    _, about = recorded(run)
     try:
-        kept = tomllib.loads((run / "run.toml").read_text(encoding="utf-8"))["about"]["prompt"]
-        return Prompt(**kept)
-    except (KeyError, TypeError, ValueError) as error:
+        return Prompt(**about["prompt"])
+    except (KeyError, TypeError) as error:
         raise UsageError(f"{run / 'run.toml'}: about.prompt cannot be read ({error}); give --prompt") from error
 
 

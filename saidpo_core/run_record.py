@@ -57,14 +57,24 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
         raise UsageError(f"{model} was changed since the run in {path} was started; choose another --run-dir")
 
 
+def recorded(path: Path, *, advice: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings in the ``run.toml`` of a run, and what else it tells (``about``). Raises ``UsageError`` if ``path``
+    holds none that can be read; it ends with ``advice``."""
+    file = path / "run.toml"
+    advised = f"; {advice}" if advice else ""
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is not a run of saidpo: it has no run.toml{advised}") from error
+    except (OSError, ValueError) as error:  # ValueError also for what is not UTF-8
+        raise UsageError(f"{file} cannot be read: {error}{advised}") from error
+    about = settings.pop("about", {})
+    return settings, about if isinstance(about, dict) else {}
+
+
 def same_settings(path: Path, tree: Mapping[str, Any], *, advice: str) -> dict[str, Any]:
     """What ``run.toml`` tells besides the settings (``about``). Raises ``UsageError`` if those are not ``tree``."""
-    file = path / "run.toml"
-    try:
-        old = tomllib.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:  # also what is not UTF-8
-        raise UsageError(f"{file} is not TOML ({error}); {advice}") from error
-    known: dict[str, Any] = old.pop("about", {})
+    old, known = recorded(path, advice=advice)
     changed = differences(old, tree)
     if changed:
         listed = "".join(f"\n  {line}" for line in changed)

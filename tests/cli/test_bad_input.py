@@ -187,7 +187,7 @@ def test_a_folder_that_is_not_a_run_and_not_empty(tmp_path: Path, saidpo: Saidpo
 
 def test_a_record_of_settings_that_cannot_be_read(tmp_path: Path, saidpo: Saidpo) -> None:
     (tmp_path / "run.toml").write_text("rounds = [")
-    refused(saidpo("--run-dir=.", cwd=tmp_path), "run.toml is not TOML", "another --run-dir")
+    refused(saidpo("--run-dir=.", cwd=tmp_path), "run.toml cannot be read", "another --run-dir")
     assert (tmp_path / "run.toml").read_text() == "rounds = ["
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saidpo_core import UsageError
+from saidpo_core.run_record import recorded
 from saidpo_plugins.report.text import label, visible
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class RunData:
             raise UsageError(f"{path}/summary.json holds no round yet; the report can be written after the first one")
         for key in ("warnings", "findings"):  # what was said before the first round; what detectors found in rounds
             self.record.setdefault(key, [])
-        self.settings, self.about = _settings(path / "run.toml")
+        self.settings, self.about = _settings(path)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -185,14 +185,12 @@ def _cut(text: str) -> str:
     return text if len(text) <= TEXT else f"{text[:TEXT]}\n… {len(text) - TEXT:,} more characters are not shown here"
 
 
-def _settings(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings, and what else the run depends on."""
+def _settings(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings, and what else the run depends on; a report is written without them, too."""
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return recorded(run)
+    except UsageError:
         return {}, {}
-    about = tree.pop("about", {})
-    return tree, about
 
 
 def _json(path: Path) -> Any:
