@@ -12,10 +12,10 @@ from typing import Any
 
 from saidpo_core.components import Engine, Generator
 from saidpo_core.contracts import blame
+from saidpo_core.engines import loaded
 from saidpo_core.errors import UsageError
 from saidpo_core.models import locate_model
 from saidpo_core.options import build_options
-from saidpo_core.parts import loaded
 from saidpo_core.records import Prompt
 from saidpo_core.registry import load_registry
 

@@ -70,15 +70,14 @@ def evaluate_policy(
         agree(settings, model, path)
         kept = RunDir(path, hub)
         try:
-            problems = problems_to_measure(kept, parts, ())
-            parts.verifier.prepare({problem.domain for problem in problems})
-            warnings = preflight(kept, parts, model, problems)
-            evaluation = measure(kept, parts, 0, model, problems, {})
+            with parts:
+                problems = problems_to_measure(kept, parts, ())
+                parts.verifier.prepare({problem.domain for problem in problems})
+                warnings = preflight(kept, parts, model, problems)
+                evaluation = measure(kept, parts, 0, model, problems, {})
         except Exception as error:
             take_back(path, error)
             raise
-        finally:
-            parts.verifier.close()
         tree = result_tree(settings, model, evaluation, warnings)
         write_atomically(path / "result.json", json.dumps(tree, ensure_ascii=False, indent=1) + "\n")
         _write_as_asked(path, tree, problems, out, responses)

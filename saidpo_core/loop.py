@@ -186,6 +186,7 @@ class Loop:
                 seed=keyed_seed(self.options.seed, t, "train"),
                 progress=progress,
             )
+            self.parts.release()  # the trainer has the devices to itself
             before = fingerprint(policy)
             with self.run_dir.clock("train"), blame(offer, "train"):
                 report = self.parts.trainer.train(job)

@@ -9,14 +9,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from saidpo_core import codecs
-from saidpo_core.components import BringsProblems, Engine, Progress
+from saidpo_core.components import BringsProblems, Progress
 from saidpo_core.contracts import blame, check_evaluation, check_own_problems, require, unchanged
-from saidpo_core.parts import NO_CHANGES, Parts
+from saidpo_core.engines import NO_CHANGES
+from saidpo_core.parts import Parts
 from saidpo_core.records import Evaluation, Generation, Problem, Request, Verdict
 from saidpo_core.run_dir import RunDir, write_atomically
 
@@ -55,10 +55,9 @@ def measure(
                 changes = evaluator.engine_options()
                 require(isinstance(changes, Mapping), offer, "engine_options", "expected a mapping of options")
         verifier = _NotedVerifier(parts)
-        with run_dir.clock("evaluate"), ExitStack() as stack:
-            engine = _KeptEngine(parts, policy, changes, folder, stack)
-            with blame(offer, "evaluate"), unchanged(offer, "evaluate", problems):
-                evaluation = evaluator.evaluate(problems, shares, engine, verifier, progress)
+        engine = _NotedEngine(parts, policy, changes, folder)
+        with run_dir.clock("evaluate"), blame(offer, "evaluate"), unchanged(offer, "evaluate", problems):
+            evaluation = evaluator.evaluate(problems, shares, engine, verifier, progress)
         check_evaluation(evaluation, problems, offer)
         codecs.write_lines(folder / "verdicts.jsonl", verifier.rows())
         codecs.write_json(folder / "evaluation.json", codecs.evaluation_to_json(evaluation))
@@ -103,13 +102,13 @@ def group_of(problem: Problem) -> str:
 # ---- What was asked and answered -------------------------------------------------------------------------------------
 
 
-class _KeptEngine:
+class _NotedEngine:
     """Keeps the answers to each call in a file, and gives those of a killed process again. Loads when it has to."""
 
-    def __init__(self, parts: Parts, policy: Path, changes: Mapping[str, Any], folder: Path, stack: ExitStack) -> None:
-        self._loading = parts.load(policy, changes)
-        self._stack = stack
-        self._engine: Engine | None = None
+    def __init__(self, parts: Parts, policy: Path, changes: Mapping[str, Any], folder: Path) -> None:
+        self._parts = parts
+        self._policy = policy
+        self._changes = changes
         self._folder = folder
         self._calls = 0
 
@@ -127,9 +126,7 @@ class _KeptEngine:
             for old in self._folder.glob("answers-*.jsonl"):  # another evaluator's: these and all that came after
                 if old.name >= path.name:
                     old.unlink()
-        if self._engine is None:
-            self._engine = self._stack.enter_context(self._loading)
-        generations = self._engine.generate(requests, greedy=greedy)
+        generations = self._parts.engine(self._policy, self._changes).generate(requests, greedy=greedy)
         write_atomically(timing, _lines(map(codecs.seconds_to_json, generations)))
         pairs = zip(requests, generations, strict=True)
         rows = [codecs.generation_to_json(request.problem, generation) for request, generation in pairs]

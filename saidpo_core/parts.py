@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
+from types import TracebackType
 from typing import Any
 
 from saidpo_core.components import (
@@ -25,19 +25,21 @@ from saidpo_core.components import (
     Trainer,
     Verifier,
 )
-from saidpo_core.contracts import blame, check_generations, check_verdicts, check_warnings, require, unchanged
+from saidpo_core.contracts import blame, check_verdicts, check_warnings, unchanged
+from saidpo_core.engines import NO_CHANGES, KeptPolicy, loaded
 from saidpo_core.errors import UsageError
 from saidpo_core.kind_options import RolloutOptions
 from saidpo_core.options import build_options, specs_of
-from saidpo_core.records import Generation, Problem, Prompt, Request, Verdict
+from saidpo_core.records import Problem, Request, Verdict
 from saidpo_core.registry import Offer, Registry
 from saidpo_core.settings import Settings
 
-NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
-
 
 class Parts:
-    """One built component of every kind. Building is cheap; nothing heavy is imported yet."""
+    """One built component of every kind. Building is cheap; nothing heavy is imported yet.
+
+    A context manager, for those that load policies or judge: both are ended with it.
+    """
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self._settings = settings
@@ -52,6 +54,18 @@ class Parts:
         self.trainer: Trainer = self._build("trainer")
         self.evaluator: Evaluator = self._build("evaluator")
         self.verifier = Verifiers(settings, registry)
+        self._kept = KeptPolicy(self._load)
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._kept.__exit__(kind, error, trace)
+        finally:
+            self.verifier.close()
 
     def offer(self, kind: str) -> Offer:
         return self._settings.parts[kind].offer
@@ -65,9 +79,16 @@ class Parts:
         options: RolloutOptions = self._settings.parts["generator"].core
         return options
 
-    def load(self, policy: Path, changes: Mapping[str, Any] = NO_CHANGES) -> AbstractContextManager[Engine]:
+    def engine(self, policy: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Engine:
         """The policy, ready to be asked; what it answers is checked whoever asks. ``changes`` to the generator's
-        options hold for this engine alone."""
+        options hold for this engine alone. It stays loaded until another one is asked for, or ``release``."""
+        return self._kept.engine(policy, changes)
+
+    def release(self) -> None:
+        """Unload the policy, if one is loaded: the devices' memory is free afterwards."""
+        self._kept.release()
+
+    def _load(self, policy: Path, changes: Mapping[str, Any]) -> AbstractContextManager[Engine]:
         generator = self._changed(changes) if changes else self.generator
         return loaded(self.offer("generator"), generator, policy, self._settings.prompt)
 
@@ -98,38 +119,6 @@ class Parts:
         chosen.offer.require_package()
         with blame(chosen.offer, "build"):
             return chosen.offer.component.build(chosen.options)
-
-
-@contextmanager
-def loaded(offer: Offer, generator: Generator, policy: Path, prompt: Prompt) -> Iterator[Engine]:
-    """A policy in a generator that ``offer`` made, which is to blame for what it does."""
-    with ExitStack() as stack:
-        with blame(offer, "load"):
-            context = generator.load(policy)
-            good = isinstance(context, AbstractContextManager)
-            require(good, offer, "load", f"expected a context manager, got {type(context).__name__}")
-            engine = stack.enter_context(context)
-        yield CheckedEngine(engine, offer, prompt)
-        with blame(offer, "load"):
-            stack.close()
-
-
-class CheckedEngine:
-    """Asks as the run asks (``--prompt``), and blames the generator for what it does; itself an ``Engine``."""
-
-    def __init__(self, engine: Engine, offer: Offer, prompt: Prompt) -> None:
-        self._engine = engine
-        self._offer = offer
-        self._prompt = prompt
-
-    def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
-        # A prompt of its own is respected; who asks without one need not know the run's.
-        requests = tuple(replace(r, prompt=self._prompt) if r.prompt == Prompt() else r for r in requests)
-        problems = [request.problem for request in requests]
-        with blame(self._offer, "generate"), unchanged(self._offer, "generate", problems):
-            generations = self._engine.generate(requests, greedy=greedy)
-        check_generations(generations, requests, self._offer)
-        return generations
 
 
 class Verifiers:

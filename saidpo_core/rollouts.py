@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from saidpo_core.codecs import attempts_from_json, attempts_to_json, read_lines, seconds_to_json
-from saidpo_core.components import Engine, Progress
+from saidpo_core.components import Progress
 from saidpo_core.parts import Parts
 from saidpo_core.records import Attempts, Generation, Problem, Request, Response, Verdict
 from saidpo_core.run_dir import Clock, write_atomically
@@ -60,16 +59,11 @@ class Rollouts:
                 if chunk.attempts is not None:
                     progress(sum(len(item.problems) for item in chunks if item.attempts is not None), len(problems))
 
-        with ExitStack() as stack:
-            judge = stack.enter_context(ThreadPoolExecutor(1, "saidpo-verify"))
-            engine: Engine | None = None
+        with ThreadPoolExecutor(1, "saidpo-verify") as judge:
             other: _Chunk | None = None
             for chunk in self._turns(chunks, problems, folder, limit, settle):
-                if engine is None:
-                    with self.clock("generate"):
-                        engine = stack.enter_context(self.parts.load(self.policy))
                 with self.clock("generate"):
-                    chunk.take(engine.generate(self._requests(chunk)))
+                    chunk.take(self.parts.engine(self.policy).generate(self._requests(chunk)))
                 settle(other)
                 chunk.judging = judge.submit(self._judge_and_save, chunk)
                 other = chunk

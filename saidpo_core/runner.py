@@ -43,14 +43,13 @@ def start(settings: Settings, registry: Registry, path: Path, observers: Sequenc
         notes = list(settings.policy.notes) if settings.policy else []
         summary = Summary(run_dir, settings.as_tree(), notes, started, parts.rollouts.waves(settings.run.samples))
         try:
-            Loop(settings.run, parts, run_dir, model, summary).train()
+            with parts:
+                Loop(settings.run, parts, run_dir, model, summary).train()
         except BaseException as error:
             hub.after_run(path, summary.tree, first_line(error))
             if isinstance(error, Exception):
                 take_back(path, error)
             raise
-        finally:
-            parts.verifier.close()
         summary.finish()
         hub.after_run(path, summary.tree, "")
     return summary.tree

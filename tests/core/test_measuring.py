@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from saidpo_core import Evaluation, Generation, GroupScore, Problem, Request, UsageError, Verdict
 from saidpo_core.codecs import evaluation_to_json
 from saidpo_core.conformance.samples import problems as sample_problems
+from saidpo_core.engines import CheckedEngine
 from saidpo_core.events import Observers
 from saidpo_core.measuring import (
     measure,
@@ -22,7 +22,6 @@ from saidpo_core.measuring import (
     seen_in_training,
     text_key,
 )
-from saidpo_core.parts import CheckedEngine
 from saidpo_core.records import Prompt
 from saidpo_core.registry import load_registry
 from saidpo_core.run_dir import RunDir
@@ -51,10 +50,10 @@ class Parts:
     def offer(self, kind: str) -> Any:
         return REGISTRY.default(kind)
 
-    @contextmanager
-    def load(self, policy: Path, changes: Mapping[str, Any]) -> Iterator[Any]:
-        self.loaded.append(dict(changes))
-        yield CheckedEngine(SimpleNamespace(generate=self._generate), self.offer("generator"), Prompt())  # type: ignore[arg-type]
+    def engine(self, policy: Path, changes: Mapping[str, Any]) -> CheckedEngine:
+        if dict(changes) not in self.loaded:
+            self.loaded.append(dict(changes))
+        return CheckedEngine(SimpleNamespace(generate=self._generate), self.offer("generator"), Prompt())  # type: ignore[arg-type]
 
     def _generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
         if len(self.asked) + len(requests) > self.enough:
@@ -203,4 +202,4 @@ def test_an_option_that_the_generator_does_not_have_is_refused(tmp_path: Path) -
 
     parts = RealParts(resolve(REGISTRY, {}, {}), REGISTRY)
     with pytest.raises(UsageError, match=r"asks for another beams, and generator transformers .* has no such option"):
-        parts.load(tmp_path, {"beams": 4}).__enter__()
+        parts.engine(tmp_path, {"beams": 4})

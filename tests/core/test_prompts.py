@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saidpo_core import Generation, Prompt, Request, UsageError
-from saidpo_core.parts import CheckedEngine
+from saidpo_core.engines import CheckedEngine
 from saidpo_core.prompts import PROMPTS, find_prompt
 from saidpo_core.registry import load_registry
 from saidpo_core.run_record import agree

@@ -36,12 +36,11 @@ class Worker:
         self.asked: list[list[tuple[str, int]]] = []
         self.spans: dict[str, list[tuple[float, float]]] = {"generate": [], "verify": []}
         self.fail_after = 10**9
-        self.loads = 0
+        self.engines = 0
 
-    @contextmanager
-    def load(self, policy: Path) -> Iterator[Worker]:
-        self.loads += 1
-        yield self
+    def engine(self, policy: Path) -> Worker:
+        self.engines += 1
+        return self
 
     def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
         with self._span("generate"):
@@ -77,7 +76,7 @@ class Worker:
 def explore(
     worker: Worker, folder: Path, n: int = 40, samples: int = 3, waves: tuple[int, ...] = (), **options: Any
 ) -> list[Attempts]:
-    parts: Any = SimpleNamespace(load=worker.load, verifier=worker)
+    parts: Any = SimpleNamespace(engine=worker.engine, verifier=worker)
     folder.mkdir(exist_ok=True)
     problems = [make_problem(f"p{i}") for i in range(n)]
     run = Rollouts(parts, RunOptions(samples=samples), Clock(), folder, 1, waves)
@@ -115,7 +114,7 @@ def test_what_was_judged_before_a_failure_is_kept_and_the_rest_is_the_same_after
     assert len(second.spans["generate"]) == 3
     third = Worker()
     assert explore(third, tmp_path / "again") == whole
-    assert third.loads == 0
+    assert third.engines == 0
 
 
 def test_a_limit_of_tokens_cuts_alike_whether_chunks_are_new_or_read(tmp_path: Path) -> None:
