@@ -82,7 +82,7 @@ class Parts:
     def engine(self, policy: Path, changes: Mapping[str, Any] = NO_CHANGES) -> Engine:
         """The policy, ready to be asked; what it answers is checked whoever asks. ``changes`` to the generator's
         options hold for this engine alone. It stays loaded until another one is asked for, or ``release``."""
-        return self._kept.engine(policy, changes)
+        return self._kept.engine(policy, self._real_changes(changes))
 
     def release(self) -> None:
         """Unload the policy, if one is loaded: the devices' memory is free afterwards."""
@@ -103,13 +103,18 @@ class Parts:
         check_warnings(warnings, offer)
         return warnings
 
-    def _changed(self, changes: Mapping[str, Any]) -> Generator:
-        """The generator with other options."""
+    def _real_changes(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Those that differ from the run's options: for the others the policy need not be loaded again."""
         offer, options = self.offer("generator"), self.options("generator")
         known = {spec.name for spec in specs_of(options.__class__)}
         for name in changes:
             if name not in known:
                 raise UsageError(f"{self.offer('evaluator')} asks for another {name}, and {offer} has no such option")
+        return {name: value for name, value in changes.items() if getattr(options, name) != value}
+
+    def _changed(self, changes: Mapping[str, Any]) -> Generator:
+        """The generator with other options."""
+        offer, options = self.offer("generator"), self.options("generator")
         with blame(offer, "build"):
             built: Generator = offer.component.build(replace(options, **changes))
         return built

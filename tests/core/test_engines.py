@@ -11,6 +11,9 @@ import pytest
 
 from saidpo_core.cli import cli
 from saidpo_core.engines import NO_CHANGES, KeptPolicy
+from saidpo_core.parts import Parts
+from saidpo_core.registry import load_registry
+from saidpo_core.settings import resolve
 from saidpo_plugins.generators.transformers import TransformersGenerator
 from saidpo_plugins.trainers.dpo import DPO
 from tests.tiny import TINY_RUN
@@ -129,3 +132,20 @@ def test_a_run_loads_each_policy_once_and_trains_with_none_loaded(
     flags = [*TINY_RUN, "--rounds=2", "--embedder=tfidf", "--quiet", f"--run-dir={tmp_path / 'run'}"]
     cli.main(flags, prog_name="saidpo", standalone_mode=False)
     assert notes == ["load", "unload", "train"] * 2 + ["load", "unload"]
+
+
+def test_options_that_are_those_of_the_run_need_no_load_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluator may ask for what is so anyway."""
+    loads = Loads()
+    monkeypatch.setattr(TransformersGenerator, "load", lambda self, policy: loads.load(policy, {}))
+    registry = load_registry()
+    with Parts(
+        resolve(registry, {"generator.top_p": "0.9"}, {"generator.top_p": "--generator.top_p"}), registry
+    ) as parts:
+        parts.engine(A)
+        parts.engine(A, {"top_p": 0.9})
+        assert loads.notes == ["load a"]
+        parts.engine(A, {"top_p": 0.8})
+        assert loads.notes == ["load a", "unload a", "load a"]
