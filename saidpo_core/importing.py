@@ -46,7 +46,7 @@ _GRACE = 1.0
 _STUCK = "_SAIDPO_STUCK"
 
 may_restart = False
-"""Whether the process may start itself again; ``saidpo_core.cli.main`` says yes."""
+"""Whether the process may start itself again; ``saidpo_core.cli.entry.main`` says yes."""
 
 
 class Misbehaved(Exception):

@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a check of each component that the mark names."""
     if "saidpo_check" not in metafunc.fixturenames:
         return
-    from saidpo_core.check_command import choose
+    from saidpo_core.cli.check import choose
     from saidpo_core.conformance import checks_of
     from saidpo_core.errors import UsageError
 

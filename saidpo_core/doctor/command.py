@@ -37,7 +37,7 @@ _TRIED_IN_FULL = ("accelerate", "datasets", "sentence_transformers", "sklearn", 
 
 def doctor_of(registry: Registry, flags: dict[str, Any]) -> None:
     """``saidpo doctor`` with its flags."""
-    from saidpo_core.cli_options import settings_from
+    from saidpo_core.cli.flags import settings_from
     from saidpo_core.planning.command import plan_of
 
     config, runs = flags.pop("config"), flags.pop("run_dir") or Path("runs")

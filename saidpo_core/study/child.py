@@ -24,6 +24,6 @@ def end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     end_with(int(sys.argv.pop(1)))
-    from saidpo_core.cli import main
+    from saidpo_core.cli.entry import main
 
     main()

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from saidpo_core.cli.listing import say_broken_briefly
 from saidpo_core.errors import NothingToDo, SaidpoError
 from saidpo_core.events import Observers
-from saidpo_core.listing import say_broken_briefly
 from saidpo_core.registry import Registry
 from saidpo_core.run_dir import disk_errors, locked, write_atomically
 from saidpo_core.study.analysis import analyse

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from saidpo_core.cli.listing import say_broken_briefly
 from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
-from saidpo_core.listing import say_broken_briefly
 from saidpo_core.options import nearest, specs_of
 from saidpo_core.registry import Registry
 from saidpo_core.settings import RunOptions, load_toml

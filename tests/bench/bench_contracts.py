@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from saidpo_core import loop, parts, prepare, rollouts, selection
-from saidpo_core.cli import cli
+from saidpo_core.cli.entry import cli
 
 SPENT: defaultdict[str, float] = defaultdict(float)
 

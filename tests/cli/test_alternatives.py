@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from saidpo_core import codecs
-from saidpo_core.cli import cli
+from saidpo_core.cli.entry import cli
 from saidpo_core.rollouts import read_attempts
 from tests.tiny import TINY_RUN
 

@@ -67,7 +67,7 @@ def complete(tmp_path: Path, *words: str) -> list[str]:
     """What bash would offer after typing ``words``: the real script in a real shell."""
     program = tmp_path / "bin" / "saidpo"
     program.parent.mkdir(exist_ok=True)
-    program.write_text(f"#!{sys.executable}\nfrom saidpo_core.cli import main\nmain()\n")
+    program.write_text(f"#!{sys.executable}\nfrom saidpo_core.cli.entry import main\nmain()\n")
     program.chmod(0o755)
     typed = " ".join(f"'{word}'" for word in words)
     script = (

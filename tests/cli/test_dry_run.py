@@ -11,7 +11,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from saidpo_core import importing
-from saidpo_core.cli import main
+from saidpo_core.cli.entry import main
 from tests.cli.conftest import FinishedRun, Saidpo
 
 SEVEN = "--model=Qwen/Qwen2.5-Math-7B"

@@ -57,7 +57,7 @@ def test_help_shows_the_options_of_the_chosen_components(
 def test_nothing_heavy_is_imported_for_it(tmp_path: Path, arguments: list[str]) -> None:
     source = """
 import sys
-from saidpo_core.cli import main
+from saidpo_core.cli.entry import main
 heavy = sys.argv.pop(1).split(",")
 try:
     main()

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from saidpo_core import read_ahead, verify_file
+from saidpo_core import read_ahead
+from saidpo_core.cli import verify_file
 from saidpo_core.registry import load_registry
 from tests.cli.conftest import Saidpo
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pluggy
 
 from saidpo_core import rollouts, run_dir
-from saidpo_core.cli import cli
+from saidpo_core.cli.entry import cli
 from saidpo_core.events import StageEvent
 
 rollouts.CHUNK = 8  # several chunks in a small run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from saidpo_core.commands import command_names, load_command
+from saidpo_core.cli.plugin_commands import command_names, load_command
 from saidpo_core.errors import PluginError
 
 SOURCES = {

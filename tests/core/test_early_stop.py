@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from saidpo_core import Attempts, UsageError
-from saidpo_core.cli_options import component_options, settings_from
+from saidpo_core.cli.flags import component_options, settings_from
 from saidpo_core.kind_options import RolloutOptions, taken_names
 from saidpo_core.registry import load_registry
 from saidpo_core.settings import read_toml, resolve

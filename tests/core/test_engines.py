@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from saidpo_core.cli import cli
+from saidpo_core.cli.entry import cli
 from saidpo_core.engines import NO_CHANGES, KeptPolicy
 from saidpo_core.parts import Parts
 from saidpo_core.registry import load_registry

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saidpo_core import Component, NoOptions, PluginError, Policy, UsageError, option
-from saidpo_core.cli_options import settings_from
+from saidpo_core.cli.flags import settings_from
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.registry import Offer, Owner, Registry, load_registry
 from saidpo_core.settings import Settings, differences, read_toml, resolve

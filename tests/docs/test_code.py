@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from saidpo_core.check_command import check_components
+from saidpo_core.cli.check import check_components
 from saidpo_core.conformance import run_checks
 from saidpo_core.contracts import check_labels
 from saidpo_core.errors import PluginError, SaidpoError

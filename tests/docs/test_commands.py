@@ -13,10 +13,10 @@ from typing import Any
 import click
 import pytest
 
-from saidpo_core.check_command import choose
-from saidpo_core.cli import cli
-from saidpo_core.cli_options import settings_from
-from saidpo_core.description import find_offer
+from saidpo_core.cli.check import choose
+from saidpo_core.cli.description import find_offer
+from saidpo_core.cli.entry import cli
+from saidpo_core.cli.flags import settings_from
 from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.registry import load_registry

@@ -10,7 +10,7 @@ import io
 import json
 import sys
 
-from saidpo_core.cli import main
+from saidpo_core.cli.entry import main
 
 
 def run(arguments: list[str]) -> tuple[object, str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from saidpo_core.cli_options import settings_from
+from saidpo_core.cli.flags import settings_from
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.options import specs_of
 from saidpo_core.planning.command import plan_of

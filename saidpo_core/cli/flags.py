@@ -14,10 +14,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from saidpo_core.completion import COMMANDS, ComponentName
+from saidpo_core.cli.completion import COMMANDS, ComponentName
+from saidpo_core.cli.listing import say_broken
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.kind_options import all_specs
-from saidpo_core.listing import say_broken
 from saidpo_core.observing import names_in, observer_options, observers_from
 from saidpo_core.options import OptionSpec, build_options, nearest, shown, specs_of
 from saidpo_core.planning.flags import PLANNING

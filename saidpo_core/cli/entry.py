@@ -12,7 +12,8 @@ import click
 
 import saidpo_core
 from saidpo_core import importing
-from saidpo_core.cli_options import (
+from saidpo_core.cli.completion import COMMANDS, Kind, KindAndName
+from saidpo_core.cli.flags import (
     EvalCommand,
     RunCommand,
     VerifyCommand,
@@ -22,11 +23,10 @@ from saidpo_core.cli_options import (
     options_from,
     settings_from,
 )
-from saidpo_core.cli_studies import COMMANDS as STUDIES
-from saidpo_core.commands import command_names, load_command
-from saidpo_core.completion import COMMANDS, Kind, KindAndName
+from saidpo_core.cli.listing import as_rows, print_table, say_broken_briefly
+from saidpo_core.cli.plugin_commands import command_names, load_command
+from saidpo_core.cli.studies import COMMANDS as STUDIES
 from saidpo_core.errors import PluginError, SaidpoError
-from saidpo_core.listing import as_rows, print_table, say_broken_briefly
 from saidpo_core.planning.flags import doctor_options, dry_run_options, planned
 from saidpo_core.registry import Registry, load_registry
 
@@ -68,8 +68,8 @@ def run(registry: Registry, /, config: Path | None, run_dir: Path | None, quiet:
 
     Killed at any moment, the same command goes on where it was.
     """
+    from saidpo_core.cli.screen import make_screen
     from saidpo_core.runner import default_path, start
-    from saidpo_core.screen import make_screen
 
     settings = settings_from(registry, config, flags)
     observers = chosen_observers(registry, config, flags)
@@ -105,7 +105,7 @@ def plugins(component: str | None, as_json: bool) -> None:
     """
     import json
 
-    from saidpo_core.description import as_tree, find_offer, print_offer
+    from saidpo_core.cli.description import as_tree, find_offer, print_offer
 
     registry = load_registry()
     offer = find_offer(registry, component) if component else None
@@ -137,7 +137,7 @@ def evaluate(
 
     MODEL is what saidpo --model takes, or the folder of a finished run. Killed, the same command goes on.
     """
-    from saidpo_core.eval_command import evaluate_policy
+    from saidpo_core.cli.evaluate import evaluate_policy
 
     evaluate_policy(registry, given_by(flags), run_dir=run_dir, out=out, responses=responses, quiet=quiet)
 
@@ -151,7 +151,7 @@ def verify(registry: Registry, /, source: str, target: str, **flags: Any) -> Non
 
     Writes {"verdict", "extracted", "reason", "seconds"} a line; the verdict is right, wrong or unverifiable.
     """
-    from saidpo_core.verify_file import verify_file
+    from saidpo_core.cli.verify_file import verify_file
 
     offer, options = options_from(registry, "verifier", flags)
     verify_file(offer, options, source, target)
@@ -166,7 +166,7 @@ def check(names: tuple[str, ...], as_json: bool, verbose: bool) -> None:
 
     A name is a package (saidpo-spectral), a kind (clusterer) or a component (clusterer/kmeans).
     """
-    from saidpo_core.check_command import check_components
+    from saidpo_core.cli.check import check_components
 
     check_components(load_registry(), names, as_json=as_json, verbose=verbose)
 
@@ -242,7 +242,3 @@ def _where(error: SaidpoError) -> str:
 def _fail(message: str, code: int) -> None:
     click.echo(f"saidpo: {message}", err=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,7 +19,8 @@ from typing import Any
 import click
 
 from saidpo_core import codecs
-from saidpo_core.cli_options import EVALUATOR
+from saidpo_core.cli.flags import EVALUATOR
+from saidpo_core.cli.screen import make_screen
 from saidpo_core.components import BringsProblems
 from saidpo_core.contracts import blame
 from saidpo_core.errors import UsageError
@@ -32,7 +33,6 @@ from saidpo_core.records import Evaluation, GroupScore, Problem, Prompt
 from saidpo_core.registry import Registry
 from saidpo_core.run_dir import RunDir, disk_errors, locked, write_atomically
 from saidpo_core.run_record import about, agree, fingerprint, recorded, take_back
-from saidpo_core.screen import make_screen
 from saidpo_core.settings import Settings, read_toml, resolve
 
 _OF_RUN = ("prompt", "generator", "verifier")

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from saidpo_core.cli.listing import row_of
 from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import OFFERED
 from saidpo_core.kind_options import all_specs
-from saidpo_core.listing import row_of
 from saidpo_core.options import OptionSpec, plain, shown
 from saidpo_core.registry import Offer, Registry
 
