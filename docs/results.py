@@ -52,14 +52,19 @@ def page() -> str:
 
 
 def renewed(readme: str) -> str:
-    """The README with the arms and the tested differences between ``<!-- result: NAME -->`` and ``<!-- end -->``."""
+    """The README with the arms and the tested differences between ``<!-- result: NAME -->`` and ``<!-- end -->``, and
+    the lines of ``<!-- imbalance: A B ... -->``."""
 
     def insert(found: re.Match[str]) -> str:
         result = stored(found[2])
         lines = "\n".join(f"- {line}" for line in sentences(result))
         return f"{found[1]}\n{arms_table(result)}\n\n{lines}\n{found[3]}"
 
-    return re.sub(r"(<!-- result: ([\w-]+) -->\n).*?(<!-- end -->)", insert, readme, flags=re.DOTALL)
+    def insert_imbalances(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{imbalances(found[2].split())}\n{found[3]}"
+
+    text = re.sub(r"(<!-- result: ([\w-]+) -->\n).*?(<!-- end -->)", insert, readme, flags=re.DOTALL)
+    return re.sub(r"(<!-- imbalance: ([\w -]+) -->\n).*?(<!-- end -->)", insert_imbalances, text, flags=re.DOTALL)
 
 
 def stored(name: str) -> dict[str, Any]:
