@@ -28,7 +28,9 @@ def result(path: Path) -> dict[str, Any]:
 def test_the_committed_pages_are_those_that_the_script_writes(tmp_path: Path) -> None:
     written, readme = tmp_path / "results.md", tmp_path / "README.md"
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    readme.write_text(re.sub(r"(<!-- (?:result|imbalance): [\w -]+ -->\n).*?(<!-- end -->)", r"\1\2", text, flags=re.DOTALL))
+    readme.write_text(
+        re.sub(r"(<!-- (?:result|imbalance): [\w -]+ -->\n).*?(<!-- end -->)", r"\1\2", text, flags=re.DOTALL)
+    )
     assert "corrected for 3 comparisons" not in readme.read_text()
     command = [sys.executable, str(DOCS / "results.py"), "--out", str(written), "--readme", str(readme)]
     subprocess.run(command, cwd=tmp_path, check=True)

@@ -29,7 +29,6 @@ from saidpo_plugins.trainers.launch import spread
 from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.trl_common import (
     History,
-    TRLOptions,
     late_mean,
     load_policy,
     peft_config,
@@ -37,6 +36,7 @@ from saidpo_plugins.trainers.trl_common import (
     train,
     trl_config,
 )
+from saidpo_plugins.trainers.trl_options import TRLOptions
 
 Loss = Literal[
     "sigmoid",

@@ -31,7 +31,6 @@ from saidpo_plugins.trainers.requirements import usable
 from saidpo_plugins.trainers.responses import of_pair_problems, pair_problems
 from saidpo_plugins.trainers.trl_common import (
     History,
-    TRLOptions,
     late_mean,
     load_policy,
     peft_config,
@@ -40,6 +39,7 @@ from saidpo_plugins.trainers.trl_common import (
     train,
     trl_config,
 )
+from saidpo_plugins.trainers.trl_options import TRLOptions
 
 
 @dataclass(frozen=True, kw_only=True)

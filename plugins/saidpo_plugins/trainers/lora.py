@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saidpo_plugins.trainers.trl_common import TRLOptions
+    from saidpo_plugins.trainers.trl_options import TRLOptions
 
 
 def adapters(options: TRLOptions) -> Any:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from saidpo_plugins.trainers.dpo import DPOOptions
     from saidpo_plugins.trainers.grpo import GRPOOptions
     from saidpo_plugins.trainers.responses import ResponseOptions
-    from saidpo_plugins.trainers.trl_common import TRLOptions
+    from saidpo_plugins.trainers.trl_options import TRLOptions
 
     T = TypeVar("T", bound=TRLOptions)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from saidpo_core import MissingExtra, UsageError
 
 if TYPE_CHECKING:
-    from saidpo_plugins.trainers.trl_common import TRLOptions
+    from saidpo_plugins.trainers.trl_options import TRLOptions
 
 T = TypeVar("T", bound="TRLOptions")
 

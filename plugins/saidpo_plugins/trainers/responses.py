@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from saidpo_core import Response, TrainingJob, option
-from saidpo_plugins.trainers.trl_common import TRLOptions
+from saidpo_plugins.trainers.trl_options import TRLOptions
 
 
 @dataclass(frozen=True, kw_only=True)

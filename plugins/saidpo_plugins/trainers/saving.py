@@ -10,7 +10,7 @@ from saidpo_plugins.common.checkpoints import load_model
 from saidpo_plugins.trainers.lora import merged
 
 if TYPE_CHECKING:
-    from saidpo_plugins.trainers.trl_common import TRLOptions
+    from saidpo_plugins.trainers.trl_options import TRLOptions
 
 
 def save_policy(trainer: Any, job: TrainingJob, options: TRLOptions) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from saidpo_core import TrainingJob, TrainingReport, UsageError
 
 if TYPE_CHECKING:
-    from saidpo_plugins.trainers.trl_common import TRLOptions
+    from saidpo_plugins.trainers.trl_options import TRLOptions
 
 FITS = 0.7
 """Share of a device that weights, gradients and optimiser state may take; activations need the rest."""
