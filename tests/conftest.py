@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from tests.command import finished as finished  # fixtures: here they are made once a process, not once a file
+from tests.command import saidpo as saidpo
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 with suppress(ImportError):  # it is not in the environment with vLLM

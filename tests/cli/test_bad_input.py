@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from saidpo_core.registry import load_registry
-from tests.cli.conftest import FLAGS, Saidpo
+from tests.command import FLAGS, Saidpo
 
 
 def refused(done: subprocess.CompletedProcess[str], *said: str, code: int = 2) -> None:
@@ -237,6 +237,7 @@ def left_by_a_run_without_pairs(run: Path) -> None:
     assert summary["finished"] is False
 
 
+@pytest.mark.slow
 def test_every_problem_too_easy(tmp_path: Path, saidpo: Saidpo) -> None:
     done = run_on_larger(saidpo, tmp_path, answer=None)
     refused(done, "none of the 11 explored problems", "too easy for this policy (2 of 2 right)", "bring harder", code=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from saidpo_core.conformance import checks_of
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 pytest_plugins = ["pytester"]
 

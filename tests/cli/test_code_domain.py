@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from saidpo_core.rollouts import read_attempts
 from tests.byte_policy import make_byte_policy
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 SOLUTIONS = Path(__file__).parents[1] / "verifying" / "solutions.toml"
 

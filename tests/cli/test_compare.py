@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import FLAGS, Saidpo
+from tests.command import FLAGS, Saidpo
 
 COMMAND = ("compare", "--samplers=uniform,error-weighted", "--seeds=2", "--jobs=2", "--", *FLAGS, "--rounds=1")
 

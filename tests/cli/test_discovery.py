@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from saidpo_core.hookspecs import KINDS
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 # saidpo plugins KIND/NAME
 

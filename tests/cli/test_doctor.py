@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from saidpo_core.doctor.facts import extra_facts, unwritable
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 
 def package(folder: Path, name: str, code: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from saidpo_core import importing
 from saidpo_core.cli.entry import main
-from tests.cli.conftest import FinishedRun, Saidpo
+from tests.command import FinishedRun, Saidpo
 
 SEVEN = "--model=Qwen/Qwen2.5-Math-7B"
 HEAVY = ("--generator.max_new_tokens=2048", "--generator.batch_size=32")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from saidpo_core.rollouts import read_attempts
-from tests.cli.conftest import FLAGS, FinishedRun, Saidpo
+from tests.command import FLAGS, FinishedRun, Saidpo
 
 
 def data_of(stage: Path) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import FinishedRun, Saidpo
+from tests.command import FinishedRun, Saidpo
 
 MEASURE = ("--files=files", "--generator.device=cpu")
 

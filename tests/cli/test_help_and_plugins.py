@@ -11,7 +11,7 @@ import pytest
 
 import saidpo_core
 from saidpo_core.hookspecs import KINDS
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 HEAVY = ("torch", "transformers", "trl", "numpy", "scipy", "sklearn", "datasets", "rich", "sentence_transformers",
          "openai", "math_verify", "sympy", "pydantic", "saidpo_plugins.verifiers.answers",

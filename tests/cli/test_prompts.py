@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from saidpo_core.rollouts import read_attempts
 from tests.chat_policy import CHATML, make_chat_policy
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 FLAGS = (
     "--model=policy", "--pool=jsonl", "--pool.path=problems.jsonl", "--pool.held_out=2", "--generator=scripted",

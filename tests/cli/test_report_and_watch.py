@@ -16,7 +16,7 @@ import pytest
 from saidpo_core.run_dir import locked
 from saidpo_plugins.watch.reading import look
 from saidpo_plugins.watch.status import status_file
-from tests.cli.conftest import FLAGS, FinishedRun, Saidpo
+from tests.command import FLAGS, FinishedRun, Saidpo
 
 # The report
 

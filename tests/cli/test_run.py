@@ -20,7 +20,7 @@ from saidpo_core.codecs import pair_from_json, read_lines
 from saidpo_core.registry import load_registry
 from saidpo_core.rollouts import read_attempts
 from saidpo_core.run_dir import is_data, sha256
-from tests.cli.conftest import FLAGS, FinishedRun, Saidpo
+from tests.command import FLAGS, FinishedRun, Saidpo
 
 ROUNDS = 2
 

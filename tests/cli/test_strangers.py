@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 from tests.packages import LIGHT, write_light_packages, write_package
 
 SLEEPER = "import time\ntime.sleep(30)\n"

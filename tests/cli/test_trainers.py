@@ -13,7 +13,7 @@ import pytest
 
 from saidpo_core.rollouts import read_attempts
 from saidpo_core.run_dir import sha256
-from tests.cli.conftest import FLAGS, Saidpo
+from tests.command import FLAGS, Saidpo
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ import pytest
 from saidpo_core import read_ahead
 from saidpo_core.cli import verify_file
 from saidpo_core.registry import load_registry
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 RIGHT = json.dumps({"gold": "1/2", "response": "\\boxed{0.5}"})
 # A package of a third party: verdicts by whether the response contains the gold answer.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import FLAGS, Saidpo
+from tests.command import FLAGS, Saidpo
 
 RUNS = {
     "collapse": ("--trainer.lr=1e-2", "--trainer.steps=10", "--pool.held_out=10", "--rounds=1"),

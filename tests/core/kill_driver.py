@@ -1,15 +1,16 @@
 """Runs ``saidpo`` once to the end, and again in another folder where it is killed over and over.
 
-    python kill_driver.py REFERENCE_DIR KILLED_DIR FLAGS...
+    python kill_driver.py REFERENCE_DIR KILLED_DIR MOMENTS FLAGS...
 
 Every kill is a real SIGKILL of a real process: a child, forked so that torch is imported once, that kills itself at a
 chosen moment. The moments are: in the middle of each stage of a round that reports progress, and between the writing of
-a stage and its renaming. Prints one line a kill.
+a stage and its renaming; of these, those that match MOMENTS, a regular expression. Prints one line a kill.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -32,11 +33,12 @@ def die() -> None:
 class Killer:
     """An observer that ends its process at a moment that has not been survived yet."""
 
-    def __init__(self, survived: set[str]) -> None:
+    def __init__(self, moments: str, survived: set[str]) -> None:
+        self.moments = re.compile(moments)
         self.survived = survived
 
     def maybe(self, moment: str) -> None:
-        if moment not in self.survived:
+        if moment not in self.survived and self.moments.search(moment):
             os.write(self.pipe, moment.encode())
             die()
 
@@ -97,7 +99,7 @@ def run_child(work: Callable[[], None], killer: Killer | None) -> tuple[int, str
 
 
 def main() -> None:
-    reference, killed, *flags = sys.argv[1:]
+    reference, killed, moments, *flags = sys.argv[1:]
     import sklearn.cluster  # noqa: F401
     import torch
     import trl.trainer.dpo_trainer  # noqa: F401
@@ -108,7 +110,7 @@ def main() -> None:
         sys.exit("the reference run failed")
     survived: set[str] = set()
     for _ in range(200):
-        killer = Killer(survived)
+        killer = Killer(moments, survived)
         status, moment = run_child(child(["run", "--run-dir", killed, *flags], killer), killer)
         if status == 0:
             return

@@ -10,9 +10,7 @@ import pytest
 
 from saidpo_core.diff import as_text, diff_runs
 from saidpo_core.errors import UsageError
-from tests.cli.conftest import FinishedRun, Saidpo
-from tests.cli.conftest import finished as finished  # a fixture
-from tests.cli.conftest import saidpo as saidpo  # a fixture
+from tests.command import FinishedRun, Saidpo
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ import pytest
 from saidpo_core.errors import UsageError
 from saidpo_core.registry import load_registry
 from saidpo_core.replay import Replay, as_text, replay_run
-from tests.cli.conftest import FinishedRun, Saidpo
-from tests.cli.conftest import finished as finished  # a fixture
-from tests.cli.conftest import saidpo as saidpo  # a fixture
+from tests.command import FinishedRun, Saidpo
 
 
 def replayed(run: FinishedRun, **changes: str) -> Replay:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import saidpo as saidpo  # a fixture
 from tests.docs.pages import DOCS, block
 
 Install = Callable[[str, str, str], None]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import FLAGS, Saidpo
+from tests.command import FLAGS, Saidpo
 from tests.docs.pages import DOCS, blocks, commands
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,7 @@ import pytest
 
 from saidpo_core import Generation, Problem, Request
 from tests.byte_policy import make_byte_policy
-from tests.cli.conftest import Saidpo
-from tests.cli.conftest import saidpo as saidpo  # a fixture
+from tests.command import Saidpo
 from tests.gpu.conftest import Report
 from tests.tiny import TINY_RUN
 

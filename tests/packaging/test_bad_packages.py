@@ -227,6 +227,7 @@ def judge(names: dict[str, tuple[str, str]], results: list[tuple[int, str, str]]
         assert ("SAIDPO_DEBUG=1 shows where" in err) == ("failed in" in err)
 
 
+@pytest.mark.slow
 def test_a_promise_broken_before_any_policy_is_asked(fresh: Fresh, tmp_path: Path) -> None:
     judge(EARLY, run_all(fresh, tmp_path, list(EARLY)))
 
@@ -241,6 +242,7 @@ def test_a_promise_of_any_kind(fresh: Fresh, tmp_path: Path) -> None:
     judge(REST, run_all(fresh, tmp_path, list(REST)))
 
 
+@pytest.mark.slow
 def test_its_own_refusal_is_passed_on_under_its_name(fresh: Fresh, tmp_path: Path) -> None:
     ((code, _, err),) = run_all(fresh, tmp_path, ["clusterer refusing"])
     assert (code, err) == (2, "saidpo: clusterer refusing of bad-neighbour 6.1: the licence has expired\n")

@@ -33,6 +33,9 @@ TINY = {
 }
 
 
+KINDS = ("clusterer", "difficulty", "sampler", "pair-builder", "trainer")
+
+
 def bundled(kind: str) -> list[str]:
     return sorted(offer.component.name for offer in REGISTRY.of_kind(kind) if offer.bundled)
 
@@ -44,13 +47,8 @@ def spread(*names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def cases(*kinds: str) -> list[object]:
-    """All combinations; those outside the spread are slow."""
-    names = [bundled(kind) for kind in kinds]
-    few = spread(*names)
-    return [
-        pytest.param(*item, id="-".join(item), marks=[] if item in few else [pytest.mark.slow])
-        for item in itertools.product(*names)
-    ]
+    """All combinations."""
+    return [pytest.param(*item, id="-".join(item)) for item in itertools.product(*map(bundled, kinds))]
 
 
 def run(path: Path, **components: str) -> Mapping[str, object]:
@@ -73,6 +71,13 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.setenv("SAIDPO_CACHE", str(tmp_path_factory.getbasetemp() / "combinations-cache"))
 
 
+@pytest.mark.parametrize("names", spread(*map(bundled, KINDS)), ids="-".join)
+def test_every_component_runs(tmp_path: Path, names: tuple[str, ...]) -> None:
+    row = run(tmp_path / "run", **dict(zip(KINDS, names, strict=True)))
+    assert (row["explored"], row["pairs"], row["steps"]) == (28, 4, 1)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("clusterer", "difficulty", "sampler"), cases("clusterer", "difficulty", "sampler"))
 def test_every_selection_runs(tmp_path: Path, clusterer: str, difficulty: str, sampler: str) -> None:
     row = run(tmp_path / "run", clusterer=clusterer, difficulty=difficulty, sampler=sampler)
@@ -80,6 +85,7 @@ def test_every_selection_runs(tmp_path: Path, clusterer: str, difficulty: str, s
     assert row["pairs"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pair_builder", "trainer"), cases("pair-builder", "trainer"))
 def test_every_pair_builder_feeds_every_trainer(tmp_path: Path, pair_builder: str, trainer: str) -> None:
     row = run(tmp_path / "run", pair_builder=pair_builder, trainer=trainer)

@@ -14,8 +14,7 @@ from saidpo_core.planning.command import plan_of
 from saidpo_core.planning.plan import Plan
 from saidpo_core.registry import load_registry
 from saidpo_core.settings import RunOptions, load_toml
-from tests.cli.conftest import Saidpo
-from tests.cli.conftest import saidpo as saidpo  # a fixture
+from tests.command import Saidpo
 
 FOLDER = Path(__file__).parents[2] / "examples/recipes"
 RECIPES = sorted(FOLDER.glob("*.toml"))

@@ -10,8 +10,7 @@ import pytest
 
 from saidpo_core import UsageError
 from saidpo_plugins.report.study.build import page_of
-from tests.cli.conftest import Saidpo
-from tests.cli.conftest import saidpo as saidpo  # a fixture
+from tests.command import Saidpo
 from tests.report.test_report import HOSTILE, Elements, data_of
 from tests.study.made_up import MadeUpStudy
 

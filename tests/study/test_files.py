@@ -10,7 +10,7 @@ import pytest
 
 from saidpo_core.registry import load_registry
 from saidpo_core.study.file import read_study
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 STUDIES = sorted((Path(__file__).parents[2] / "examples" / "studies").glob("*.toml"))
 PLACES = [(path, on) for path in STUDIES for on in tomllib.loads(path.read_text())["on"]]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Saidpo
+from tests.command import Saidpo
 
 STUDY = """
 title = "Where are problems drawn?"

@@ -1,1 +1,0 @@
-from tests.cli.conftest import saidpo as saidpo  # a fixture
