@@ -11,7 +11,7 @@ from pathlib import Path
 
 from saidpo_core import Policy, hookimpl
 
-# Tuned on the held-out split ``dev`` and two policies made with other seeds: examples/tune_embedded.sh.
+# Tuned on the held-out split ``dev`` with the first two: examples/tune_embedded.sh.
 _SETTINGS = {
     "generator.max_new_tokens": 64,
     "trainer.lr": 1e-4,
