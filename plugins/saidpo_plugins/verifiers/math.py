@@ -48,7 +48,9 @@ _BETWEEN = 8
 
 @dataclass(frozen=True, kw_only=True)
 class MathOptions:
-    timeout: float = option(2.0, "seconds for one comparison by math-verify; then it is unverifiable", low=0.1)
+    timeout: float = option(
+        2.0, "seconds of processor time for one comparison by math-verify; then it is unverifiable", low=0.1
+    )
     workers: int | Literal["auto"] = option(
         "auto", "worker processes for math-verify; auto: one a core and one more, as some get stuck", low=1
     )
