@@ -21,17 +21,10 @@ def make_pool(module: str, name: str, **options: object) -> WorkerPool:
     return WorkerPool(module, name, **{"size": 2, "timeout": 1.0, "memory_mb": 512, **options})  # type: ignore[arg-type]
 
 
-def spin(seconds: float) -> None:
-    """Use so much processor time."""
-    end = time.process_time() + seconds
-    while time.process_time() < end:
-        pass
-
-
 @pytest.fixture
-def spinners() -> Iterator[WorkerPool]:
-    """Requests are seconds of processor time."""
-    pool = make_pool("tests.plugins.test_workers", "spin")
+def sleepers() -> Iterator[WorkerPool]:
+    """Requests are seconds to sleep."""
+    pool = make_pool("time", "sleep")
     yield pool
     pool.close()
 
@@ -61,68 +54,59 @@ def test_replies_come_in_order() -> None:
     pool.close()
 
 
-def test_only_the_stuck_worker_dies_at_its_deadline(spinners: WorkerPool) -> None:
-    spinners.run([0, 0])
-    first = spinners.pids
+def test_only_the_stuck_worker_dies_at_its_deadline(sleepers: WorkerPool) -> None:
+    sleepers.run([0, 0])
+    first = sleepers.pids
     start = time.monotonic()
-    replies = spinners.run([60, *[0.01] * 20])
-    assert time.monotonic() - start < 15
+    replies = sleepers.run([60, *[0.01] * 20])
+    assert time.monotonic() - start < 3
     assert [reply.problem for reply in replies] == ["timeout", *[""] * 20]
-    assert replies[0].seconds == 1.0
-    assert max(reply.seconds for reply in replies[1:]) < 1, "the others did not wait for it"
-    assert len(set(first) & set(spinners.pids)) == 1
+    assert replies[0].seconds == pytest.approx(1.0, abs=0.2)
+    assert max(reply.seconds for reply in replies[1:]) < 0.5, "the others did not wait for it"
+    assert len(set(first) & set(sleepers.pids)) == 1
 
 
-def test_successor_of_a_killed_worker_is_there_at_once(spinners: WorkerPool) -> None:
-    spinners.run([0])
-    nursery = spinners._nursery
-    assert [reply.problem for reply in spinners.run([60, 60, 0, 0])] == ["timeout", "timeout", "", ""]
-    assert spinners._nursery is nursery, "no second start of an interpreter"
+def test_successor_of_a_killed_worker_is_there_at_once(sleepers: WorkerPool) -> None:
+    sleepers.run([0])
+    start = time.monotonic()
+    assert [reply.problem for reply in sleepers.run([60, 60, 0, 0])] == ["timeout", "timeout", "", ""]
+    assert time.monotonic() - start < 2, "one second for the deadline; no second start of an interpreter"
 
 
-def test_deadline_holds_while_the_parent_is_busy(spinners: WorkerPool) -> None:
-    with spinners.session() as session:
+def test_deadline_holds_while_the_parent_is_busy(sleepers: WorkerPool) -> None:
+    with sleepers.session() as session:
         session.submit(60)
-        [pid] = spinners.pids
-        assert wait_until_gone([pid], 10), "the parent does not look at its workers"
+        [pid] = sleepers.pids
+        time.sleep(1.3)  # what the parent does meanwhile; it does not look at its workers
+        assert not alive(pid)
         assert [(reply.problem, reply.seconds) for reply in session.finish()] == [("timeout", 1.0)]
 
 
-def test_a_busy_machine_decides_no_verdict() -> None:
-    """What a worker waits for does not count, up to five times its seconds."""
-    pool = make_pool("time", "sleep", size=1, timeout=0.5)
-    assert pool.run([1.0])[0].problem == ""
-    start = time.monotonic()
-    assert pool.run([60])[0].problem == "timeout"
-    assert 2.4 < time.monotonic() - start < 5
-    pool.close()
-
-
-def test_crashed_worker_costs_its_own_request_only(spinners: WorkerPool) -> None:
-    spinners.start()
-    [pid] = spinners.pids
+def test_crashed_worker_costs_its_own_request_only(sleepers: WorkerPool) -> None:
+    sleepers.start()
+    [pid] = sleepers.pids
     threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
-    crashed, other = spinners.run([0.9, 0.1])
+    crashed, other = sleepers.run([0.9, 0.1])
     assert (crashed.problem, other.problem) == ("worker crashed", "")
-    assert pid not in spinners.pids
+    assert pid not in sleepers.pids
 
 
-def test_worker_that_died_between_two_calls_is_replaced(spinners: WorkerPool) -> None:
-    spinners.run([0])
-    [pid] = spinners.pids
+def test_worker_that_died_between_two_calls_is_replaced(sleepers: WorkerPool) -> None:
+    sleepers.run([0])
+    [pid] = sleepers.pids
     os.kill(pid, signal.SIGKILL)
     assert wait_until_gone([pid], 5)
-    assert spinners.run([0])[0].problem == ""
-    assert spinners.pids != [pid]
+    assert sleepers.run([0])[0].problem == ""
+    assert sleepers.pids != [pid]
 
 
-def test_killed_nursery_is_replaced(spinners: WorkerPool) -> None:
-    spinners.run([0, 0])
-    old = spinners.pids
-    assert spinners._nursery is not None
-    spinners._nursery._process.kill()
+def test_killed_nursery_is_replaced(sleepers: WorkerPool) -> None:
+    sleepers.run([0, 0])
+    old = sleepers.pids
+    assert sleepers._nursery is not None
+    sleepers._nursery._process.kill()
     assert wait_until_gone(old, 5), "its workers end with it"
-    assert [reply.problem for reply in spinners.run([0, 0, 0])] == ["", "", ""]
+    assert [reply.problem for reply in sleepers.run([0, 0, 0])] == ["", "", ""]
 
 
 def test_memory_limit_is_kept_and_the_worker_replaced() -> None:
@@ -144,38 +128,38 @@ def test_worker_that_cannot_start_ends_the_run() -> None:
         make_pool("no_such_module", "f").run([1])
 
 
-def test_interrupted_call_leaves_no_answer_for_the_next_one(spinners: WorkerPool) -> None:
+def test_interrupted_call_leaves_no_answer_for_the_next_one(sleepers: WorkerPool) -> None:
     def interrupted() -> None:
-        with spinners.session() as session:
+        with sleepers.session() as session:
             session.submit(0.2)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert [reply.problem for reply in spinners.run([0, 0])] == ["", ""]
+    assert [reply.problem for reply in sleepers.run([0, 0])] == ["", ""]
 
 
-def test_pool_in_a_forked_child_has_workers_of_its_own(spinners: WorkerPool) -> None:
-    spinners.run([0])
-    before = spinners.pids
+def test_pool_in_a_forked_child_has_workers_of_its_own(sleepers: WorkerPool) -> None:
+    sleepers.run([0])
+    before = sleepers.pids
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        reply = spinners.run([0])[0].problem or "fine"
-        os.write(writer, f"{reply} {spinners.pids != before}".encode())
-        spinners.close()
+        reply = sleepers.run([0])[0].problem or "fine"
+        os.write(writer, f"{reply} {sleepers.pids != before}".encode())
+        sleepers.close()
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(reader, 100) == b"fine True"
-    assert spinners.pids == before
-    assert spinners.run([0])[0].problem == ""
+    assert sleepers.pids == before
+    assert sleepers.run([0])[0].problem == ""
 
 
-def test_pickled_pool_starts_workers_of_its_own(spinners: WorkerPool) -> None:
-    spinners.run([0])
-    copy = pickle.loads(pickle.dumps(spinners))
+def test_pickled_pool_starts_workers_of_its_own(sleepers: WorkerPool) -> None:
+    sleepers.run([0])
+    copy = pickle.loads(pickle.dumps(sleepers))
     assert copy.run([0])[0].problem == ""
-    assert copy.pids != spinners.pids
+    assert copy.pids != sleepers.pids
     copy.close()
 
 

@@ -27,6 +27,7 @@ from saidpo_plugins.common.texts import writable
 if TYPE_CHECKING:
     from saidpo_plugins.verifiers.workers.nursery import Reply
 
+_PATIENCE = 10
 _SELF_TEST: tuple[tuple[str, str, Outcome], ...] = (
     ("42", "6 * 7 = 42, so the answer is \\boxed{42}.", "right"),
     ("\\frac{1}{2}", "Half of it.\n#### 0.5", "right"),
@@ -48,9 +49,7 @@ _BETWEEN = 8
 
 @dataclass(frozen=True, kw_only=True)
 class MathOptions:
-    timeout: float = option(
-        2.0, "seconds of processor time for one comparison by math-verify; then it is unverifiable", low=0.1
-    )
+    timeout: float = option(2.0, "seconds for one comparison by math-verify; then it is unverifiable", low=0.1)
     workers: int | Literal["auto"] = option(
         "auto", "worker processes for math-verify; auto: one a core and one more, as some get stuck", low=1
     )
@@ -87,12 +86,21 @@ class MathVerifier:
         """Judges known cases, in this process and in a worker, which are those that the run will use."""
         self._pool.start()
         for gold, response, due in _SELF_TEST:
-            verdict = self.judge(gold, response)
+            verdict = self._patiently(gold, response)
             if verdict.outcome != due:
                 raise SaidpoError(
                     f"--verifier=math fails its self-test: gold answer {gold!r}, response {response!r}: "
                     f"expected {due}, got {verdict.outcome} {verdict.reason}"
                 )
+
+    def _patiently(self, gold: str, response: str) -> Verdict:
+        """Asked again if there was no time: a machine that is busy just now is no reason to refuse a run."""
+        for _ in range(_PATIENCE):
+            verdict = self.judge(gold, response)
+            if verdict.reason != "timeout":
+                break
+            self._memo.clear()  # it remembers the timeout
+        return verdict
 
     def verify(self, cases: Sequence[tuple[Problem, str]]) -> list[Verdict]:
         from saidpo_plugins.verifiers.extraction import extract

@@ -15,14 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from saidpo_core import SaidpoError
-from saidpo_plugins.verifiers.workers.process import BY_THE_CLOCK
 
 OUT_OF_MEMORY = "out of memory"
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 0.5
 """A worker ends itself when its time is up; so much later it is killed."""
-_EARLY = 0.95
-"""One that ended after less than this part of its time did not end because of it; the kernel counts in ticks."""
 _BOOT = (
     "import sys; sys.path[:] = sys.argv[5:];"
     "from saidpo_plugins.verifiers.workers.process import nursery; nursery(*sys.argv[1:5])"
@@ -37,7 +34,7 @@ class Reply:
     problem: str = ""
     """``timeout``, ``worker crashed``, ``out of memory`` or what the function raised; empty if all went well."""
     seconds: float = 0.0
-    """How long the worker took; of a timeout, the processor time that it had."""
+    """How long the worker took."""
 
 
 class Nursery:
@@ -127,7 +124,7 @@ class Worker:
     def send(self, task: int, request: Any, seconds: float) -> None:
         self.task, self._received, self._seconds = task, b"", seconds
         self._sent = time.monotonic()
-        self.deadline = self._sent + seconds * BY_THE_CLOCK + _GRACE_SECONDS
+        self.deadline = self._sent + seconds + _GRACE_SECONDS
         message = json.dumps({"seconds": seconds, "request": request}).encode() + b"\n"
         with suppress(OSError):  # then its end shows when the reply is read
             self.channel.sendall(message)
@@ -147,10 +144,9 @@ class Worker:
             reply = Reply(**json.loads(self._received))
             self.alive = self.alive and reply.problem != OUT_OF_MEMORY  # it ends after that
             return reply
-        seconds, self.alive = time.monotonic() - self._sent, False
-        if seconds < _EARLY * self._seconds:
-            return Reply(problem="worker crashed", seconds=seconds)
-        return Reply(problem="timeout", seconds=self._seconds)
+        seconds = time.monotonic() - self._sent
+        early, self.alive = seconds < self._seconds, False
+        return Reply(problem="worker crashed" if early else "timeout", seconds=min(seconds, self._seconds))
 
     def check(self, checks: Sequence[tuple[Any, Any]]) -> None:
         """Put ``checks`` to it."""

@@ -1,10 +1,10 @@
 """Worker processes for work that may hang, crash or eat all memory: one function, JSON lines in and out.
 
 A *nursery* process imports what the work needs, once, and forks a worker when one is asked for, which takes
-milliseconds. So only the stuck worker is killed, when its processor time is used up, and its successor is there at
-once; the others go on. All of it starts from a thread, a notebook or a script without a main guard alike, and shares no
-state with its parent. The nursery ends when its parent does, in whatever way, and the workers with it. ``process`` is
-the other side.
+milliseconds. So only the stuck worker is killed, at a wall-clock deadline, and its successor is there at once; the
+others go on. All of it starts from a thread, a notebook or a script without a main guard alike, and shares no state
+with its parent. The nursery ends when its parent does, in whatever way, and the workers with it. ``process``
+is the other side.
 
 Safe to use from several threads, which wait for each other, and after a fork, where the child gets workers of its own.
 """

@@ -15,15 +15,11 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-BY_THE_CLOCK = 5
-"""A request may take so many times its seconds of processor time by the clock."""
-
 
 def nursery(descriptor: str, module: str, name: str, memory_mb: str) -> None:
     """Fork a worker whenever the parent asks for one; end, and end them, when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     parent = socket.socket(fileno=int(descriptor))
     commands = parent.makefile("rb", buffering=0)
     children: set[int] = set()
@@ -79,10 +75,8 @@ def _work(channel: socket.socket, function: Callable[[Any], Any], memory_mb: int
     try:
         for line in channel.makefile("rb"):
             message = json.loads(line)
-            # The kernel's timers: no Python code can hold them up, and they are on time when the parent is busy, or
-            # gone. Processor time counts: what else the machine does must not decide a verdict.
-            signal.setitimer(signal.ITIMER_PROF, message["seconds"])
-            signal.setitimer(signal.ITIMER_REAL, message["seconds"] * BY_THE_CLOCK)
+            # The kernel's timer: no Python code can hold it up, and it is on time when the parent is busy, or gone.
+            signal.setitimer(signal.ITIMER_REAL, message["seconds"])
             started = time.perf_counter()
             try:
                 reply = {"value": function(message["request"])}
@@ -91,7 +85,6 @@ def _work(channel: socket.socket, function: Callable[[Any], Any], memory_mb: int
                 break
             except Exception as error:
                 reply = {"problem": f"{type(error).__name__}: {error}"[:300]}
-            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
             _say(channel, **reply, seconds=time.perf_counter() - started)
     finally:
