@@ -197,14 +197,15 @@ def test_the_canary_dies_of_other_weights(
         judged(folder, sampled, dtype)
 
 
-def test_the_canary_looks_at_the_beginnings_of_several_responses() -> None:
-    canary = Canary(Path("nowhere"), "float32", "cpu")
+def test_the_canary_looks_at_the_beginnings_of_several_responses(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    canary = Canary(tmp_path / "empty", "float32", "cpu")
     for length in (1, 1000, 1000, 20, 1000):
         canary.watch([1, 2], range(length), [0.0] * length)
     assert [len(sample.token_ids) for sample in canary._samples] == [1, TOKENS_EACH, TOKENS_EACH, 20, TOKENS_EACH]
     canary.watch([1, 2], range(1000), [0.0] * 1000)
     assert sum(len(sample.token_ids) for sample in canary._samples) == TOKENS
-    with pytest.raises(UsageError, match="nowhere: the model cannot be loaded"):
+    with pytest.raises(UsageError, match="empty: the model cannot be loaded"):
         canary.judge()
 
 
