@@ -21,7 +21,7 @@ class Measured:
     response_tokens: float
     pairs_per_problem: float
     generated_per_second: float
-    """Tokens, loading of the policy included."""
+    """Tokens; a policy that was loaded to be measured is not loaded again."""
     training_seconds: float
     """A pair: loading, reference pass, training and saving."""
     verify_seconds: float
