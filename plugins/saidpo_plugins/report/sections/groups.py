@@ -22,9 +22,10 @@ def section(run: RunData) -> Section | None:
     shown = groups if len(groups) <= SHOWN else [*groups[: SHOWN // 2], *groups[-SHOWN // 2 :]]
     rose = sum(1 for _, a, b, _, _ in groups if b > a)
     fell = sum(1 for _, a, b, _, _ in groups if b < a)
-    sure = [name for name, a, b, n, _ in groups if wilson(b * n, n)[1] < wilson(a * n, n)[0]]
-    answer = f"Of {len(groups)} groups {rose} rose and {fell} fell"
-    answer += f"; beyond chance fell {', '.join(visible(name) for name in sure)}." if sure else ", none beyond chance."
+    surely_rose = sum(1 for _, a, b, n, _ in groups if wilson(b * n, n)[0] > wilson(a * n, n)[1])
+    surely_fell = [visible(name) for name, a, b, n, _ in groups if wilson(b * n, n)[1] < wilson(a * n, n)[0]]
+    answer = f"Of {len(groups)} groups {rose} rose, {surely_rose} of them beyond chance, and {fell} fell, "
+    answer += f"beyond chance {', '.join(surely_fell)}." if surely_fell else "none beyond chance."
     return Section(
         id="groups",
         title="Held-out groups, before and after", short="Groups",
