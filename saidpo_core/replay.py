@@ -22,7 +22,7 @@ from saidpo_core.problem_file import ProblemFile, outline_of
 from saidpo_core.records import Attempts, Pair, ProblemSets, RoundEvidence
 from saidpo_core.registry import Registry
 from saidpo_core.rollouts import read_attempts
-from saidpo_core.run_record import recorded
+from saidpo_core.run_record import run_file
 from saidpo_core.selection import build_pairs, evidence_of, weigh_and_draw
 from saidpo_core.settings import Settings, differences, over, read_toml, resolve
 
@@ -98,12 +98,12 @@ def replay_run(registry: Registry, run: Path, changes: Mapping[str, Any]) -> Rep
 
 def _settings(registry: Registry, run: Path, changes: Mapping[str, Any]) -> Settings:
     """The run's settings with changes. Hooks that take no part are the defaults: a replay needs no GPU and no extra."""
-    recorded(run)  # or say that there is nothing to replay
+    file = run_file(run)
     for key in changes:
         if key.partition(".")[0] not in HOOKS and key not in OPTIONS:
             allowed = ", ".join(f"--{name.replace('_', '-')}" for name in (*HOOKS, *OPTIONS))
             raise UsageError(f"--{key.replace('_', '-')}: a replay neither generates nor trains; it heeds {allowed}")
-    values, where = read_toml(run / "run.toml")
+    values, where = read_toml(file)
     aside = {"prompt", *KINDS} - set(HOOKS)
     merged = over({key: value for key, value in values.items() if key.partition(".")[0] not in aside}, changes)
     return resolve(registry, merged, {key: where.get(key, f"--{key.replace('_', '-')}") for key in merged})

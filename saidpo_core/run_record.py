@@ -57,15 +57,21 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
         raise UsageError(f"{model} was changed since the run in {path} was started; choose another --run-dir")
 
 
+def run_file(path: Path) -> Path:
+    """The ``run.toml`` of a run. Raises ``UsageError`` if ``path`` is none."""
+    file = path / "run.toml"
+    if not file.is_file():
+        raise UsageError(f"{path} is not a run of saidpo: it has no run.toml")
+    return file
+
+
 def recorded(path: Path, *, advice: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings in the ``run.toml`` of a run, and what else it tells (``about``). Raises ``UsageError`` if ``path``
     holds none that can be read; it ends with ``advice``."""
-    file = path / "run.toml"
+    file = run_file(path)
     advised = f"; {advice}" if advice else ""
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path} is not a run of saidpo: it has no run.toml{advised}") from error
     except (OSError, ValueError) as error:  # ValueError also for what is not UTF-8
         raise UsageError(f"{file} cannot be read: {error}{advised}") from error
     about = settings.pop("about", {})
