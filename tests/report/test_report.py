@@ -19,7 +19,7 @@ from saidpo_plugins.report import weakest
 from saidpo_plugins.report.build import report_of, sections_of
 from saidpo_plugins.report.page import Figure
 from saidpo_plugins.report.reading import PAIRS_A_ROUND, RunData
-from saidpo_plugins.report.sections import cluster_map, headline, levels, pairs
+from saidpo_plugins.report.sections import cluster_map, groups, headline, levels, pairs
 from tests.report.made_up import MadeUp
 
 
@@ -314,3 +314,22 @@ def test_sections_do_not_know_each_other_by_name_twice(run: RunData) -> None:
     figures: list[Figure] = [figure for section in sections_of(run) for figure in section.figures]
     assert len(set(ids)) == len(ids)
     assert len({figure.id for figure in figures}) == len(figures)
+
+
+# Groups
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (0.96, "Of 6 groups 6 rose, 6 of them beyond chance, and 0 fell, none beyond chance."),
+        (0.56, "Of 6 groups 6 rose, 0 of them beyond chance, and 0 fell, none beyond chance."),
+        (0.44, "Of 6 groups 0 rose, 0 of them beyond chance, and 6 fell, none beyond chance."),
+        (0.04, f"0 of them beyond chance, and 6 fell, beyond chance {', '.join(f'group {c}' for c in range(6))}."),
+    ],
+)
+def test_how_many_groups_rose_and_fell_and_how_many_beyond_chance(tmp_path: Path, last: float, said: str) -> None:
+    MadeUp(rounds=1, accuracy=lambda t: last if t else 0.48).write(tmp_path / "run")
+    section = groups.section(RunData(tmp_path / "run"))
+    assert section is not None
+    assert section.answer.endswith(said)
