@@ -124,12 +124,12 @@ def test_a_run_names_them_in_one_line_and_quietly_not_at_all(tmp_path: Path, sai
 def test_an_unknown_component_or_option_names_them_and_waits_for_them_once(
     tmp_path: Path, saidpo: Saidpo, packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SAIDPO_IMPORT_SECONDS", "1.5")
+    monkeypatch.setenv("SAIDPO_IMPORT_SECONDS", "2.5")
     write_package(packages, "slow-one", SLEEPER)
     for flag in ("--clusterer=spectral", "--clusterer.kk=1"):
         started = time.monotonic()
         done = saidpo(flag, cwd=tmp_path, path=packages)
-        assert time.monotonic() - started < 2.9
+        assert time.monotonic() - started < 4.9
         assert done.returncode == 2
         if flag == "--clusterer=spectral":
             assert done.stderr.endswith("(could not be loaded: slow-one 1.0; see saidpo plugins)\n")
@@ -168,14 +168,17 @@ def test_ctrl_c_while_it_imports_ends_the_command(tmp_path: Path, packages: Path
 
 @pytest.mark.slow
 def test_200_packages_do_not_make_help_slow(tmp_path: Path, saidpo: Saidpo) -> None:
-    # 400 ms is the aim (tests/bench/bench_startup.py measures it). Twice that, of processor time, on a busy machine.
+    # 400 ms is the aim (tests/bench/bench_startup.py measures it). Seconds differ between machines by several times, what
+    # the packages multiply them by does not: 1.9 when this was written, and up to 2.5 on two busy cores.
     write_light_packages(tmp_path / "packages", 200)
-    seconds = []
-    for _ in range(5):
+
+    def seconds(path: Path | None) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = saidpo("--help", cwd=tmp_path, path=tmp_path / "packages")
+        done = saidpo("--help", cwd=tmp_path, path=path)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.stderr == ""
-        assert "light-199" in done.stdout
-    assert min(seconds) < 0.8
+        assert ("light-199" in done.stdout) == (path is not None)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    bare, crowded = zip(*((seconds(None), seconds(tmp_path / "packages")) for _ in range(5)), strict=True)
+    assert min(crowded) < 4 * min(bare)

