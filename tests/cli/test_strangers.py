@@ -168,8 +168,8 @@ def test_ctrl_c_while_it_imports_ends_the_command(tmp_path: Path, packages: Path
 
 @pytest.mark.slow
 def test_200_packages_do_not_make_help_slow(tmp_path: Path, saidpo: Saidpo) -> None:
-    # 400 ms is the aim (tests/bench/bench_startup.py measures it). Seconds differ between machines by several times, what
-    # the packages multiply them by does not: 1.9 when this was written, and up to 2.5 on two busy cores.
+    # 400 ms is the aim (tests/bench/bench_startup.py measures it). Seconds differ between machines by several times,
+    # what the packages multiply them by does not: 1.9 when this was written, and up to 2.5 on two busy cores.
     write_light_packages(tmp_path / "packages", 200)
 
     def seconds(path: Path | None) -> float:
