@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from saidpo_core.errors import UsageError, first_line
 from saidpo_core.planning.shapes import shape_of
+from saidpo_core.run_record import recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class Measured:
 def read_run(run: Path) -> Measured:
     """Raises ``UsageError`` if ``run`` is not a run with at least one round."""
     try:
+        settings, _ = recorded(run)
         tree = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-        settings = tomllib.loads((run / "run.toml").read_text(encoding="utf-8"))
         rounds, spent = tree["rounds"][1:], tree["time"]
         tokens, responses, pairs, explored = (
             sum(row[key] for row in rounds) for key in ("tokens", "responses", "pairs", "explored")
@@ -50,7 +50,7 @@ def read_run(run: Path) -> Measured:
             training_seconds=spent["train"] / pairs,
             verify_seconds=spent.get("verify", 0.0) / explored,
         )
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+    except (UsageError, OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise UsageError(f"--plan-from={run}: not a run with a finished round ({first_line(error)})") from error
 
 
