@@ -50,7 +50,9 @@ def read_run(run: Path) -> Measured:
             training_seconds=spent["train"] / pairs,
             verify_seconds=spent.get("verify", 0.0) / explored,
         )
-    except (UsageError, OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+    except UsageError as error:
+        raise UsageError(f"--plan-from={run}: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise UsageError(f"--plan-from={run}: not a run with a finished round ({first_line(error)})") from error
 
 

@@ -97,7 +97,7 @@ def test_a_settings_file_names_the_machine_and_a_flag_wins(tmp_path: Path, here:
     [
         (["--plan-for=8x80GB"], "--plan-for is for planning; add --dry-run"),
         (["--dry-run", "--plan-for=8xH1000"], "Did you mean H100?"),
-        (["--dry-run", "--plan-from=none"], "--plan-from=none: not a run with a finished round"),
+        (["--dry-run", "--plan-from=none"], "--plan-from=none: none is not a run of saidpo: it has no run.toml"),
         (["--dry-run", "--model-config=none.json"], "none.json: cannot be read as JSON"),
         (["--dry-run", "--model=some/model"], "name a copy of it with --model-config=FILE"),
         (["--dry-rum"], "Did you mean --dry-run?"),
