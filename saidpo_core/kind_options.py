@@ -13,13 +13,21 @@ from saidpo_core.options import OptionSpec, option, specs_of
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutOptions:
-    """When to stop asking a drawn problem. The probe always gets all K responses. **Ours**: see docs/rollouts.md."""
+    """How many problems are asked at once, and when a drawn one is asked no further: the probe always gets all K
+    responses. **Ours**: see docs/rollouts.md."""
 
     early_stop: Literal["no", "pair"] = option(
         "no", "pair: explore in waves, and ask a problem no further once it has a right and a wrong response"
     )
     give_up: int = option(
         0, "with early_stop: ask no further either after so many responses without a pair; 0: after all K", low=0
+    )
+
+    chunk: int = option(
+        64,
+        "problems that are asked, judged and saved together, and what a kill can cost; with early_stop twice as many. "
+        "Several devices need more to be busy",
+        low=1,
     )
 
     def __post_init__(self) -> None:

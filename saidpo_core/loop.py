@@ -91,12 +91,16 @@ class Loop:
             self.summary.add_round(t, probe, draw, explored, pairs, report, evaluation)
         return policy
 
+    def rollouts(self, t: int, policy: Path, waves: tuple[int, ...] = ()) -> Rollouts:
+        chunk = self.parts.rollouts.chunk
+        return Rollouts(self.parts, self.options, self.run_dir.clock, policy, t, chunk, waves)
+
     def probe(self, t: int, policy: Path) -> list[Attempts]:
         problems = [self.knowledge.problems[row] for row in probe_rows(len(self.knowledge.problems), self.options, t)]
 
         def make(folder: Path, progress: Progress) -> None:
             # Neither round_tokens nor early_stop cuts the probe short: the weights rest on it.
-            Rollouts(self.parts, self.options, self.run_dir.clock, policy, t).explore(problems, folder, progress)
+            self.rollouts(t, policy).explore(problems, folder, progress)
 
         def describe(probe: Sequence[Attempts]) -> dict[str, Any]:
             return {**_describe_attempts(probe), **({"warnings": cut_off(probe)} if t == 1 else {})}
@@ -135,12 +139,12 @@ class Loop:
         )
 
         def make(folder: Path, progress: Progress) -> None:
-            rollouts = Rollouts(self.parts, self.options, self.run_dir.clock, policy, t, self.waves)
+            rollouts = self.rollouts(t, policy, self.waves)
             limit = self.token_limit and max(1, self.token_limit - sum(item.tokens for item in probe))
-            attempts = rollouts.explore(drawn, folder, progress, limit=limit)
-            if not any(item.usable for item in (*probe, *attempts)):
-                # Nothing to learn from: widen the draw once rather than give up (**ours**).
-                rollouts.explore([*drawn, *reserve], folder, progress)
+            usable = rollouts.explore(drawn, folder, progress, limit=limit)
+            if not usable and not any(item.usable for item in probe):
+                # Nothing to learn from: widen the draw once, within the same limit, rather than give up (**ours**).
+                rollouts.explore([*drawn, *reserve], folder, progress, limit=limit)
 
         attempts = self.run_dir.keep(
             t, "03-explore", make, read_attempts, unit="problems", goes_on=True, describe=_describe_attempts

@@ -75,7 +75,7 @@ class Parts:
 
     @property
     def rollouts(self) -> RolloutOptions:
-        """When to stop asking a drawn problem."""
+        """How many problems are asked at once, and when a drawn one is asked no further."""
         options: RolloutOptions = self._settings.parts["generator"].core
         return options
 

@@ -20,16 +20,13 @@ from saidpo_core.run_dir import Clock, write_atomically
 from saidpo_core.seeds import keyed_seed
 from saidpo_core.settings import RunOptions
 
-CHUNK = 64
-"""Problems generated, judged and saved together: what a kill can cost. Twice as many where waves ask for fewer
-responses at a time, so that batches stay large."""
-
 
 @dataclass
 class Rollouts:
     """Asks one policy for responses to problems, in a fixed order, and judges them.
 
-    One chunk is judged while the other one is generated, never more: that bounds what waits in memory.
+    One chunk is judged while the other one is generated, never more, and what is saved is let go: that bounds what
+    waits in memory.
     """
 
     parts: Parts
@@ -37,14 +34,16 @@ class Rollouts:
     clock: Clock
     policy: Path
     round: int
+    chunk: int
+    """Problems that are generated, judged and saved together; twice as many where waves ask for fewer responses at a
+    time, so that batches stay large."""
     waves: tuple[int, ...] = ()
     """Responses that a problem is asked for at a time, the later ones only if it has no right and wrong one yet; empty:
     all K at once. Response k has seed k whichever wave it comes in."""
 
-    def explore(
-        self, problems: Sequence[Problem], folder: Path, progress: Progress, *, limit: int = 0
-    ) -> list[Attempts]:
-        """Attempts at ``problems``, saved in ``folder`` in chunks; those that are there already are read.
+    def explore(self, problems: Sequence[Problem], folder: Path, progress: Progress, *, limit: int = 0) -> bool:
+        """Attempts at ``problems``, saved in ``folder`` in chunks; those that are there already are not made again.
+        Returns whether any problem is usable.
 
         With a ``limit`` of tokens no further chunk begins once it is reached, and chunks shrink towards it, so that it
         is overshot by about one problem's tokens at most.
@@ -56,8 +55,9 @@ class Rollouts:
                 with self.clock("verify"):  # what of it generation did not hide
                     chunk.judging.result()
                 chunk.judging = None
-                if chunk.attempts is not None:
-                    progress(sum(len(item.problems) for item in chunks if item.attempts is not None), len(problems))
+                if chunk.saved is not None:
+                    chunk.let_go()
+                    progress(sum(len(item.problems) for item in chunks if item.saved is not None), len(problems))
 
         with ThreadPoolExecutor(1, "saidpo-verify") as judge:
             other: _Chunk | None = None
@@ -67,7 +67,7 @@ class Rollouts:
                 settle(other)
                 chunk.judging = judge.submit(self._judge_and_save, chunk)
                 other = chunk
-        return [attempts for chunk in chunks for attempts in chunk.attempts or ()]
+        return any(chunk.saved is not None and chunk.saved.usable for chunk in chunks)
 
     def _turns(
         self,
@@ -86,13 +86,13 @@ class Rollouts:
                 chunk = _Chunk(problems[start : start + size], folder / f"attempts-{start:07}.jsonl", self._all_waves)
                 chunks.append(chunk)
                 if chunk.path.exists():
-                    chunk.read()
+                    chunk.find_saved()
             elif under_way:
                 chunk = under_way.pop(0)
                 settle(chunk)
             else:
                 return
-            if chunk.attempts is None:
+            if chunk.saved is None:
                 yield chunk
                 under_way.append(chunk)
 
@@ -106,10 +106,10 @@ class Rollouts:
         What a chunk takes that is asked in waves shows late, and a killed run that goes on would know it: so the size
         does not depend on the last chunk, unless it has to be done first because the limit is near.
         """
-        most = CHUNK if len(self._all_waves) == 1 else 2 * CHUNK
+        most = self.chunk if len(self._all_waves) == 1 else 2 * self.chunk
         if not limit:
             return most
-        if most > CHUNK and len(chunks) > 1 and _room(chunks[:-1], limit) - len(chunks[-1].problems) >= most:
+        if most > self.chunk and len(chunks) > 1 and _room(chunks[:-1], limit) - len(chunks[-1].problems) >= most:
             return most
         return min(most, _room(chunks, limit))
 
@@ -136,8 +136,9 @@ class Rollouts:
             chunk.verdicts[row] += [self._final(response, next(verdicts)) for response in responses]
         chunk.close_rows()
         if not chunk.open_rows:
-            write_attempts(chunk.path, chunk.as_attempts())
-            chunk.read()
+            attempts = chunk.as_attempts()
+            write_attempts(chunk.path, attempts)
+            chunk.saved = _Saved.of(attempts)
 
     def _final(self, response: Response, verdict: Verdict) -> Verdict:
         """A truncated response is not judged by what it happens to say: ``truncated=drop`` or ``reject`` decides."""
@@ -145,6 +146,19 @@ class Rollouts:
             return verdict
         outcome = "unverifiable" if self.options.truncated == "drop" else "wrong"
         return Verdict(outcome=outcome, extracted=verdict.extracted, reason="truncated")  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What is kept in mind of a chunk once it is in its file."""
+
+    tokens: int
+    usable: bool
+    """Whether any of its problems is."""
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempts]) -> _Saved:
+        return cls(sum(item.tokens for item in attempts), any(item.usable for item in attempts))
 
 
 @dataclass
@@ -162,8 +176,7 @@ class _Chunk:
     open_rows: list[int] = field(default_factory=list)
     """Problems that are to be asked further."""
     judging: Future[None] | None = None
-    attempts: list[Attempts] | None = None
-    """Once it is saved."""
+    saved: _Saved | None = None
 
     def __post_init__(self) -> None:
         self.open_rows = list(range(len(self.problems)))
@@ -194,16 +207,20 @@ class _Chunk:
             )
         ]
 
-    def read(self) -> None:
-        """What is saved of it, instead of what it holds."""
-        self.attempts = read_chunk(self.path)
-        self.problems = self.problems[: len(self.attempts)]
+    def find_saved(self) -> None:
+        """By its file, of a process that was killed; it may hold fewer problems than were to come now."""
+        attempts = read_chunk(self.path)
+        self.saved, self.problems = _Saved.of(attempts), self.problems[: len(attempts)]
+
+    def let_go(self) -> None:
+        """Of all that is in its file. Not while it is judged: ``tokens`` counts them."""
+        self.prompts, self.responses, self.verdicts = [], [], []
 
     @property
     def tokens(self) -> int | None:
         """Generated tokens; None while there may be more to come."""
-        if self.attempts is not None:
-            return sum(item.tokens for item in self.attempts)
+        if self.saved is not None:
+            return self.saved.tokens
         if self.wave < len(self.waves):
             return None
         return sum(len(response.token_ids) for responses in self.responses for response in responses)

@@ -264,3 +264,8 @@ def test_a_run_that_finds_nothing_more_to_learn_stops_and_says_so(tmp_path: Path
     # The reserve of the draw was tried before it gave up: 24 probed, twice 40 drawn.
     assert len(explored(tmp_path / "run", 2)) == 24 + 2 * 40
     assert saidpo(*FLAGS, *ruin, "--run-dir=run", cwd=tmp_path).returncode == 3
+    # Where a round's tokens are limited, they are for the reserve too.
+    assert saidpo(*FLAGS, *ruin, "--round-tokens=8000", "--run-dir=limited", cwd=tmp_path).returncode == 0
+    tokens = [item.tokens for item in explored(tmp_path / "limited", 2)]
+    assert len(tokens) > 24
+    assert 8000 <= sum(tokens) <= 8000 + max(tokens)

@@ -18,11 +18,10 @@ from pathlib import Path
 
 import pluggy
 
-from saidpo_core import rollouts, run_dir
+from saidpo_core import run_dir
 from saidpo_core.cli.entry import cli
 from saidpo_core.events import StageEvent
 
-rollouts.CHUNK = 8  # several chunks in a small run
 hookimpl = pluggy.HookimplMarker("saidpo")
 
 
@@ -100,6 +99,7 @@ def run_child(work: Callable[[], None], killer: Killer | None) -> tuple[int, str
 
 def main() -> None:
     reference, killed, moments, *flags = sys.argv[1:]
+    flags.append("--generator.chunk=8")  # several chunks in a small run
     import sklearn.cluster  # noqa: F401
     import torch
     import trl.trainer.dpo_trainer  # noqa: F401

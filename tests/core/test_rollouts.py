@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,9 +19,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saidpo_core import Attempts, Generation, Problem, Request, SaidpoError, Verdict, rollouts
+from saidpo_core import Attempts, Generation, Problem, Request, SaidpoError, Verdict
 from saidpo_core.kind_options import RolloutOptions
-from saidpo_core.rollouts import Rollouts
+from saidpo_core.rollouts import Rollouts, read_attempts
 from saidpo_core.run_dir import Clock
 from saidpo_core.settings import RunOptions
 from tests.builders import make_problem, make_response
@@ -79,13 +81,11 @@ def explore(
     parts: Any = SimpleNamespace(engine=worker.engine, verifier=worker)
     folder.mkdir(exist_ok=True)
     problems = [make_problem(f"p{i}") for i in range(n)]
-    run = Rollouts(parts, RunOptions(samples=samples), Clock(), folder, 1, waves)
-    return run.explore(problems, folder, lambda done, total: None, **options)
-
-
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollouts, "CHUNK", 8)
+    run = Rollouts(parts, RunOptions(samples=samples), Clock(), folder, 1, 8, waves)
+    usable = run.explore(problems, folder, lambda done, total: None, **options)
+    attempts = read_attempts(folder)
+    assert usable == any(item.usable for item in attempts)
+    return attempts
 
 
 def test_a_chunk_is_judged_while_the_next_one_is_generated(tmp_path: Path) -> None:
@@ -122,6 +122,30 @@ def test_a_limit_of_tokens_cuts_alike_whether_chunks_are_new_or_read(tmp_path: P
     tokens = sum(item.tokens for item in first)
     assert 100 <= tokens <= 100 + max(item.tokens for item in first)
     assert explore(Worker(), tmp_path / "a", limit=100) == first
+
+
+class Text(str):
+    """One to which there can be weak references."""
+
+
+def test_what_is_saved_is_let_go(tmp_path: Path) -> None:
+    """Of a hundred problems, only what is generated, what is judged and what is handed over is held."""
+    texts: list[weakref.ref[Text]] = []
+    held: list[int] = []
+
+    class Counted(Worker):
+        def generate(self, requests: Sequence[Request], *, greedy: bool = False) -> list[Generation]:
+            held.append(sum(text() is not None for text in texts))
+            generations = []
+            for item in super().generate(requests, greedy=greedy):
+                marked = [Text(response.text) for response in item.responses]
+                texts.extend(map(weakref.ref, marked))
+                generations.append(replace(item, responses=tuple(map(make_response, marked))))
+            return generations
+
+    explore(Counted(), tmp_path / "a", n=100)
+    assert len(texts) == 300
+    assert 0 < max(held) <= 3 * 8 * 3
 
 
 CHANCES = (50, 98, 100, 90, 0, 20, 3)
