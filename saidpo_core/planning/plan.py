@@ -10,6 +10,7 @@ from typing import Any
 
 from saidpo_core.contracts import blame, require
 from saidpo_core.errors import UsageError
+from saidpo_core.kind_options import RolloutOptions
 from saidpo_core.models import locate_folder
 from saidpo_core.planning.checks import check_generation_estimate, check_training_estimate
 from saidpo_core.planning.measured import Measured
@@ -113,16 +114,21 @@ def make_plan(
     folder = None if model_config else locate_folder(run.model, settings.policy, names)
     pool = look_at_pool(settings.parts["pool"], run.seed, folder)
     counts = _count(run, pool.problems, measured)
+    asking: RolloutOptions = settings.parts["generator"].core
+    waves = len(asking.waves(run.samples))
     work = GenerationWork(
         responses=counts.responses,
         prompt_tokens=pool.prompt_tokens,
         longest_prompt=pool.longest_prompt,
         response_tokens=measured.response_tokens if measured else None,
+        problems_at_once=asking.chunk if waves == 1 else 2 * asking.chunk,
+        samples=-(-run.samples // waves),
     )
     speeds = None if elsewhere else measured  # another machine has other speeds
     generation = _plan_generation(settings, model, machine, work)
     asked = _evaluation_responses(settings, pool.held_out)
-    evaluation = _plan_generation(settings, model, machine, replace(work, responses=asked)) if asked else None
+    measuring = replace(work, responses=asked or 0, problems_at_once=None, samples=1)
+    evaluation = _plan_generation(settings, model, machine, measuring) if asked else None
     training = _plan_training(settings, model, machine, counts, pool, generation, measured)
     tokens = _tokens(run, counts, generation, measured)
     if speeds and generation and tokens is not None:

@@ -90,6 +90,15 @@ class GenerationWork:
     """Tokens."""
     response_tokens: float | None = None
     """Mean, from a finished run; None: not known, so the token limit of a response is the upper bound."""
+    problems_at_once: int | None = None
+    """Problems of one call: the next begins when all its responses are there. None: all."""
+    samples: int = 1
+    """Responses to each of them in one call."""
+
+    @property
+    def at_once(self) -> int:
+        """Responses that there are to run side by side."""
+        return self.responses if self.problems_at_once is None else self.problems_at_once * self.samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ SEVEN = from_config(known_models()["Qwen/Qwen2.5-Math-7B"], "seven", "table")
 LLAMA = from_config(known_models()["meta-llama/Llama-3.1-8B-Instruct"], "llama", "table")
 CARD = Machine(device="card", devices=1, memory=80e9, bandwidth=2e12, flops=3e14)
 CPU = Machine(device="cpu", devices=1, memory=16e9, bandwidth=2e10, flops=4e10)
-WORK = GenerationWork(responses=4000, prompt_tokens=100.0, longest_prompt=400)
+WORK = GenerationWork(responses=4000, prompt_tokens=100.0, longest_prompt=400, samples=8)
 PAIRS = TrainingWork(
     pairs=1000, explored=4000, samples=8, prompt_tokens=100.0, longest_prompt=400, response_tokens=800.0,
     longest_response=2048,
@@ -157,6 +157,18 @@ def test_more_devices_and_known_lengths_take_less_time() -> None:
     assert plan_vllm(Vllm(), SEVEN, Machine(device="new", devices=1, memory=80e9), WORK).seconds is None
 
 
+def test_no_more_sequences_run_side_by_side_than_are_asked_at_a_time() -> None:
+    plenty = replace(WORK, problems_at_once=256, samples=8)
+    few = replace(WORK, problems_at_once=8, samples=8)
+    whole, enough, starved = (plan_vllm(Vllm(), SEVEN, CARD, work) for work in (WORK, plenty, few))
+    assert enough.seconds == whole.seconds
+    assert starved.seconds is not None
+    assert whole.seconds is not None
+    assert starved.seconds > 1.5 * whole.seconds
+    told = "8 problems at a time give each copy of the model 64 sequences"
+    assert [any(told in note for note in estimate.notes) for estimate in (enough, starved)] == [False, True]
+
+
 @given(st.integers(1, 512), st.integers(1, 4096), st.integers(1, 2000))
 def test_a_plan_of_transformers_holds_the_cache_of_a_whole_batch(batch: int, limit: int, responses: int) -> None:
     estimate = plan_transformers(
@@ -256,12 +268,23 @@ def test_ray_gives_each_worker_its_share_of_the_responses_and_needs_what_its_eng
     from saidpo_plugins.generators.ray import RayOptions, plan_ray
 
     eight = replace(CARD, devices=8)
-    engine = RayOptions(engine="vllm", max_new_tokens=2048)
+    engine = RayOptions(engine="vllm", max_new_tokens=2048, task=32)
     spread, alone = plan_ray(engine, SEVEN, eight, WORK), plan_vllm(Vllm(), SEVEN, eight, WORK)
     assert (spread.bytes, spread.devices) == (alone.bytes, 8)
     assert spread.seconds is not None
     assert alone.seconds is not None
     assert alone.seconds / 9 < spread.seconds < alone.seconds / 3
+    # 64 problems are 8 tasks of 8: of 16 workers, 8 wait.
+    sixteen = plan_ray(
+        replace(engine, task=8), SEVEN, replace(CARD, devices=16), replace(WORK, problems_at_once=64, samples=8)
+    )
+    assert any("64 problems has 8 tasks, so 8 of them wait" in note for note in sixteen.notes)
+    assert sixteen.seconds is not None
+    enough = replace(WORK, problems_at_once=1024, samples=8)
+    busy = plan_ray(engine, SEVEN, replace(CARD, devices=16), enough)
+    assert not any("wait" in note for note in busy.notes)
+    assert busy.seconds is not None
+    assert sixteen.seconds > 2 * busy.seconds
     pairs = plan_ray(replace(engine, gpus=2, engine_options=("tensor_parallel_size=2",)), SEVEN, eight, WORK)
     assert need(pairs, "weights") == SEVEN.parameters
     assert pairs.devices == 8

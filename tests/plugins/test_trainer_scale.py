@@ -7,6 +7,7 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -304,6 +305,32 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_bits(kind: str, tmp_path
     )
     assert told == [5, 6, 7]
     assert report.steps == 7
+    assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(tmp_path / "new" / "model.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", "new"}
+
+
+@pytest.mark.slow
+def test_a_training_that_is_stopped_while_it_removes_a_checkpoint_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = {"steps": 7, "batch_size": 2, "micro_batch_size": 1, "scheduler": "cosine"}
+
+    def stop_amid(folder: Path) -> None:
+        (folder / "optimizer.pt").unlink()
+        raise KeyboardInterrupt
+
+    train("dpo", uneven_job(tmp_path / "whole"), **common)
+    with monkeypatch.context() as patched:
+        patched.setattr("saidpo_plugins.trainers.within_round.shutil", SimpleNamespace(rmtree=stop_amid))
+        with pytest.raises(KeyboardInterrupt):
+            train("dpo", uneven_job(tmp_path / "new"), save_every=2, **common)
+    steps = tmp_path / "new.steps"
+    assert {path.name for path in steps.glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-4"}
+    assert last_whole(steps, 1) == steps / "checkpoint-4"
+    shutil.rmtree(tmp_path / "new")
+    told: list[int] = []
+    train("dpo", uneven_job(tmp_path / "new", progress=lambda done, total: told.append(done)), save_every=2, **common)
+    assert told == [5, 6, 7]
     assert sha256(tmp_path / "whole" / "model.safetensors") == sha256(tmp_path / "new" / "model.safetensors")
     assert {path.name for path in tmp_path.iterdir()} == {"whole", "new"}
 

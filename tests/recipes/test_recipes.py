@@ -9,6 +9,7 @@ import pytest
 
 from saidpo_core.cli.flags import settings_from
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.kind_options import all_specs
 from saidpo_core.options import specs_of
 from saidpo_core.planning.command import plan_of
 from saidpo_core.planning.plan import Plan
@@ -35,7 +36,7 @@ def lacking(recipe: Path) -> str:
         table = raw.get(kind.replace("-", "_"), raw.get(kind))
         if isinstance(table, dict):
             offer = next((o for o in registry.of_kind(kind) if o.name == table.get("name")), None)
-            options = {spec.name for spec in specs_of(offer.component.options)} if offer else set()
+            options = {spec.name for spec in all_specs(kind, offer.component.options)} if offer else set()
             found += [f"{kind} {table.get('name')}"] if offer is None else []
             found += [f"{kind}.{key}" for key in table if offer and key != "name" and key not in options]
             if offer and kind in ("generator", "pool", "trainer") and offer.component.plan is None:

@@ -45,7 +45,7 @@ def plan_transformers(
     """One device; all sequences of a batch grow to the longest one's length, in a cache that grows with them."""
     width = width_of(options.dtype, machine)
     limit = response_limit(model, options.max_new_tokens, work.longest_prompt)
-    batch = min(options.batch_size, max(1, work.responses))
+    batch = min(options.batch_size, max(1, min(work.responses, work.at_once)))
     tokens, notes = expected_tokens(work, limit)
 
     def memory(batch: int) -> tuple[Need, ...]:
@@ -157,8 +157,9 @@ def plan_paged(
     graphs = Need(what="workspace", bytes=workspace, formula="activations, graphs, CUDA context; assumed")
     room = utilisation * machine.memory - held.bytes - graphs.bytes
     one = kv_cache(model, width, 1, longest, split)
-    slots = int(max(0.0, room) / kv_cache(model, width, 1, mean, split).bytes)
-    slots = max(1, min(sequences, slots, work.responses))
+    room_for = int(max(0.0, room) / kv_cache(model, width, 1, mean, split).bytes)
+    room_for = max(1, min(sequences, room_for, work.responses))
+    slots = max(1, min(room_for, work.at_once // (used // split)))
     cache = kv_cache(model, width, slots, mean, split) if room >= one.bytes else one
     how = Decoding(slots=slots, width=width, devices=used, split=split)
     seconds, formula = decoding_seconds(model, machine, how, work.responses, work.prompt_tokens, tokens)
@@ -166,12 +167,26 @@ def plan_paged(
         memory=(held, graphs, cache),
         seconds=seconds,
         time_formula=formula,
-        notes=(*notes, f"{gb(max(0.0, room))} of each device are left for the KV cache", *speed_notes(machine)),
+        notes=(
+            *notes,
+            f"{gb(max(0.0, room))} of each device are left for the KV cache",
+            *_idle_notes(work, slots, room_for),
+            *speed_notes(machine),
+        ),
         devices=used,
         advice=_paged_advice(model, machine, width, split, graphs.bytes + one.bytes, utilisation)
         if room < one.bytes
         else "",
         response_limit=limit,
+    )
+
+
+def _idle_notes(work: GenerationWork, slots: int, room_for: int) -> tuple[str, ...]:
+    if slots >= room_for or work.problems_at_once is None:
+        return ()
+    return (
+        f"{work.problems_at_once:,} problems at a time give each copy of the model {slots:,} sequences, and it has "
+        f"room for {room_for:,}: more at a time are faster (--generator.chunk; with ray also --generator.task)",
     )
 
 

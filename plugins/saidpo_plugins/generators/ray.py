@@ -114,7 +114,9 @@ def plan_ray(options: RayOptions, model: ModelShape, machine: Machine, work: Gen
         raise UsageError(f"--generator.gpus={gpus}, and there are {machine.devices}")
     room = max(1, machine.devices // gpus) if gpus else (1 if options.workers == "auto" else options.workers)
     workers = room if options.workers == "auto" else min(options.workers, room)
-    share = replace(work, responses=math.ceil(work.responses / workers))
+    tasks = math.ceil((work.problems_at_once or work.responses) / options.task)
+    busy = min(workers, tasks)
+    share = replace(work, responses=math.ceil(work.responses / busy), problems_at_once=options.task)
     estimate: GenerationEstimate = plan(chosen, model, replace(machine, devices=max(1, gpus)), share)
     memory = estimate.memory
     if machine.is_cpu and workers > 1:  # they share one memory
@@ -122,6 +124,11 @@ def plan_ray(options: RayOptions, model: ModelShape, machine: Machine, work: Gen
             replace(n, bytes=n.bytes * workers, formula=f"{workers} workers x ({n.formula})") for n in memory
         )
     note = f"ray: {workers} workers with {options.engine}, {share.responses:,} responses each; nothing is added for Ray"
+    if busy < workers:
+        note += (
+            f"; a chunk of {work.problems_at_once:,} problems has {tasks} tasks, so {workers - busy} of them wait: a "
+            "larger --generator.chunk is faster"
+        )
     devices = max(1, min(machine.devices, workers * gpus))
     return replace(estimate, memory=memory, notes=(note, *estimate.notes), devices=devices)
 

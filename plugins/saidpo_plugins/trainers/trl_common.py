@@ -32,14 +32,14 @@ def train(job: TrainingJob, options: TRLOptions, config: Any, build: Callable[[A
 
     from saidpo_plugins.trainers.quiet import quiet, same_random_state
     from saidpo_plugins.trainers.saving import require_finite, save_policy
-    from saidpo_plugins.trainers.within_round import checkpoints_of, last_whole, marks_whole
+    from saidpo_plugins.trainers.within_round import checkpoints_of, keeps_one_whole, last_whole
 
     with quiet(), same_random_state():
         tokenizer = load_tokenizer(job.policy, trust_remote_code=options.trust_remote_code)
         trainer = build(load_policy(job.policy, options, config), tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_progress_callback(job.progress))
-        trainer.add_callback(marks_whole())
+        trainer.add_callback(keeps_one_whole())
         done = last_whole(checkpoints_of(job), processes_here()) if options.save_every else None
         try:
             trainer.train(resume_from_checkpoint=str(done) if done else None)
@@ -125,7 +125,6 @@ def trl_config(kind: Any, job: TrainingJob, options: TRLOptions, *, smallest_bat
         "logging_steps": 1,
         "save_strategy": "steps" if options.save_every else "no",
         "save_steps": options.save_every or 1,
-        "save_total_limit": 1,
         "report_to": "none",
         "disable_tqdm": True,
         **length,
