@@ -202,16 +202,15 @@ def explain_unknown(error: click.NoSuchOption) -> str:
     """Why a flag is unknown: an option of another component, or a slip of the pen."""
     registry = error.ctx.obj if error.ctx is not None and error.ctx.obj else load_registry()
     name = error.option_name.lstrip("-")
-    if error.ctx is not None and error.ctx.info_name == "compare":
-        own_names = [
-            flag.removeprefix("--") for p in error.ctx.command.params if isinstance(p, click.Option) for flag in p.opts
-        ]
-        return f"unknown option --{name} of compare.{nearest(name, own_names)} Flags for the runs go after --"
+    command = error.ctx.info_name if error.ctx is not None else "run"
+    mine = [flag for p in error.ctx.command.params for flag in p.opts if flag.startswith("--")] if error.ctx else []
+    if command == "compare":
+        close = nearest(name, [flag.removeprefix("--") for flag in mine])
+        return f"unknown option --{name} of compare.{close} Flags for the runs go after --"
     kind, dot, key = name.partition(".")
     if kind == "observers" and dot:
         observer = key.rpartition(".")[0]
-        params = error.ctx.command.params if error.ctx is not None else []
-        flags = [flag for param in params for flag in param.opts if flag.startswith(f"--observers.{observer}.")]
+        flags = [flag for flag in mine if flag.startswith(f"--observers.{observer}.")]
         if flags:
             return f"unknown option --{name}.{nearest(f'--{name}', flags)}"
         return f"--{name} is an option of --observers={observer}, which was not chosen"
@@ -226,8 +225,9 @@ def explain_unknown(error: click.NoSuchOption) -> str:
             return f"--{name} is an option of {names}, which was not chosen"
     own = [spec.name.replace("_", "-") for spec in specs_of(RunOptions)]
     others = ("observers", "config", "run-dir", "dry-run", *(name.replace("_", "-") for name in PLANNING))
-    known = error.possibilities or [f"--{flag}" for flag in (*own, *KINDS, *others)]
-    return f"unknown option --{name}.{nearest(f'--{name}', known)}"
+    runs = command == "run"
+    known = error.possibilities or ([f"--{flag}" for flag in (*own, *KINDS, *others)] if runs else mine)
+    return f"unknown option --{name}{'' if runs else f' of {command}'}.{nearest(f'--{name}', known)}"
 
 
 def chosen_observers(registry: Registry, config: Path | None, flags: dict[str, Any]) -> list[object]:

@@ -81,6 +81,8 @@ def test_the_pool_jsonl_without_a_path_says_which_option_it_needs(tmp_path: Path
     [
         (["--clusterer=kmean"], ["--clusterer: unknown clusterer 'kmean'. Did you mean kmeans?"]),
         (["--sampler=stranger/uniform"], ["--sampler: unknown sampler 'stranger/uniform'", "uniform"]),
+        (["study", "--dry-run", "x.toml"], ["unknown option --dry-run of study. Known: --on, --out, --jobs, --plan"]),
+        (["eval", "--sampels=2"], ["unknown option --sampels of eval. Did you mean --samples?"]),
         (["--round=3"], ["unknown option --round. Did you mean --rounds?"]),
         (["--clusterer.kk=3"], ["unknown option --clusterer.kk. Did you mean --clusterer.k?"]),
         (
