@@ -230,7 +230,7 @@ def _embedded(parts: Parts, texts: Sequence[str], progress: Progress) -> NDArray
     check_embeddings(vectors, len(texts), offer)
     try:  # a cache that cannot be written costs time, nothing else
         cached.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(cached, _npy(vectors))
+        write_atomically(cached, _npy(vectors), shared=True)
     except OSError:
         pass
     return vectors
@@ -287,4 +287,4 @@ def text_of(tags: Sequence[str]) -> str:
 def cache_folder() -> Path:
     """What runs share: ``$SAIDPO_CACHE``, or the user's cache folder."""
     named = os.environ.get("SAIDPO_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "saidpo"
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "saidpo"

@@ -165,9 +165,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace ``path`` by ``content``, whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
+def write_atomically(path: Path, content: str | bytes, *, shared: bool = False) -> None:
+    """Replace ``path`` by ``content``, whole or not at all. ``shared``: where other processes may write it too."""
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}.tmp" if shared else path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)

@@ -68,6 +68,7 @@ class Summary:
             "explored": len(explored),
             "pairs": len(pairs),
             "tokens": sum(item.tokens for item in explored) + report.generated_tokens,
+            "training_tokens": report.generated_tokens,
             "probed": len(probe),
             **counts_of(explored),
             **response_counts(explored),

@@ -112,11 +112,10 @@ def settings_of(registry: Registry, given: Mapping[str, Any]) -> Settings:
                 values = {key: value for key, value in values.items() if key.split(".")[0] != kind}
         where = {key: places[key] for key in values}
         if "prompt" in values:
-            prompt = _prompt_of(run)
-            values.pop("prompt")
+            prompt, named = _prompt_of(run), values.pop("prompt")
     flags = {"evaluator": EVALUATOR, **given}
     settings = resolve(registry, {**values, **flags}, {**where, **{key: f"--{key}" for key in flags}})
-    return replace(settings, prompt=prompt) if prompt else settings
+    return replace(settings, prompt=prompt, run=replace(settings.run, prompt=named)) if prompt else settings
 
 
 def _prompt_of(run: Path) -> Prompt:

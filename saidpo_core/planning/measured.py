@@ -41,6 +41,7 @@ def read_run(run: Path) -> Measured:
         tokens, responses, pairs, explored = (
             sum(row[key] for row in rounds) for key in ("tokens", "responses", "pairs", "explored")
         )
+        tokens -= sum(row.get("training_tokens", 0) for row in rounds)  # their time is the trainer's
         return Measured(
             run=run,
             parameters=_parameters(str(settings["model"])),

@@ -12,6 +12,7 @@ import pytest
 
 from saidpo_core import importing
 from saidpo_core.cli.entry import main
+from saidpo_core.planning.measured import read_run
 from tests.command import FinishedRun, Saidpo
 
 SEVEN = "--model=Qwen/Qwen2.5-Math-7B"
@@ -120,6 +121,15 @@ def test_lengths_yield_and_speeds_come_from_a_finished_run(finished: FinishedRun
     rounds = json.loads((finished.path / "summary.json").read_text())["rounds"][1:]
     mean = sum(row["tokens"] for row in rounds) / sum(row["responses"] for row in rounds)
     assert f"at most {256 * mean:,.0f} tokens" in done.stdout  # 64 problems of 4 responses a round
+
+
+def test_tokens_that_a_trainer_generates_are_not_taken_for_responses(tmp_path: Path) -> None:
+    row = {"tokens": 5_000, "training_tokens": 1_000, "responses": 40, "pairs": 4, "explored": 5}
+    time = {"generate": 8.0, "train": 2.0}
+    (tmp_path / "summary.json").write_text(json.dumps({"rounds": [{}, row, row], "time": time}))
+    (tmp_path / "run.toml").write_text('model = "none"\n')
+    measured = read_run(tmp_path)
+    assert (measured.response_tokens, measured.generated_per_second) == (100, 1_000)
 
 
 def test_a_component_that_plans_nothing_is_unknown_not_guessed(tmp_path: Path, here: Saidpo) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from saidpo_core.cli.evaluate import settings_of
+from saidpo_core.registry import load_registry
 from tests.command import FinishedRun, Saidpo
 
 MEASURE = ("--files=files", "--generator.device=cpu")
@@ -31,6 +33,15 @@ def write_files(folder: Path, n: int = 6) -> None:
 def numbers(table: str, name: str) -> list[str]:
     [line] = [line for line in table.splitlines() if line.startswith(f"{name} ")]
     return line.split()
+
+
+def test_a_runs_prompt_keeps_its_name_and_its_text(tmp_path: Path) -> None:
+    head = 'prompt = "{}"\n[about.prompt]\ntext = "As it was: {{question}}"\nsystem = ""\nchat = "auto"\n'
+    for name in ("boxed", "gone.txt"):
+        (tmp_path / "run.toml").write_text(head.format(name))
+        settings = settings_of(load_registry(), {"model": str(tmp_path)})
+        assert str(settings.run.prompt) == name
+        assert settings.prompt.text == "As it was: {question}"
 
 
 @pytest.mark.slow

@@ -68,10 +68,10 @@ def arm(moment: str) -> int:
         written = count(1)
         write = prepare.write_atomically
 
-        def write_or_die(path: Path, content: Any) -> None:
+        def write_or_die(path: Path, content: Any, **options: Any) -> None:
             if path.name.startswith("vectors") and next(written) == int(which):
                 die()
-            write(path, content)
+            write(path, content, **options)
 
         prepare.write_atomically = write_or_die  # type: ignore[attr-defined]
     elif what == "load":

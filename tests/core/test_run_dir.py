@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -325,6 +326,15 @@ def test_a_file_is_replaced_whole_or_not_at_all(small_disk: Path) -> None:
         write_atomically(path, "x" * 100_000)
     assert path.read_text() == "old"
     assert everything_in(small_disk) == {"ballast", "summary.json"}
+
+
+def test_processes_that_share_a_file_do_not_meet_in_a_temporary_one(tmp_path: Path) -> None:
+    path, contents = tmp_path / "vectors.npy", [f"{i}" * 50_000 for i in range(8)]
+    with ThreadPoolExecutor(8) as writers:
+        for _ in range(5):
+            list(writers.map(lambda content: write_atomically(path, content, shared=True), contents))
+            assert path.read_text() in contents
+    assert everything_in(tmp_path) == {"vectors.npy"}
 
 
 @pytest.mark.parametrize("error", [ValueError("no screen"), SystemExit(0)])

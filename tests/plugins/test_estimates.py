@@ -191,11 +191,16 @@ class Hub:
 
 def test_known_datasets_are_counted_and_others_have_to_be_loaded() -> None:
     assert plan_hub(Hub(("gsm8k",))).problems == 7273
-    assert plan_hub(Hub(("gsm8k:1", "math@main:2"), held_out="test")).problems == 14_973
+    mix = plan_hub(Hub(("gsm8k:1", "math@main:2"), held_out="test"))
+    assert (mix.problems, mix.held_out) == (3_750 + 7_500, 1_319 + 5_000)
+    assert plan_hub(Hub(("gsm8k", "math"))).problems == 14_773
     assert plan_hub(Hub(("numina-math-1.5",), size=5000, held_out=0.01)).problems == 5000
     for wrong in ((), ("mine.jsonl",), ("gsm8k=folder",), ("some/set",)):
         with pytest.raises(UsageError):
             plan_hub(Hub(wrong))
+    for split in ("validation", "test"):
+        with pytest.raises(UsageError, match=f"held_out={split}: the size of this split is not known"):
+            plan_hub(Hub(("gsm8k", "deepscaler"), held_out=split))
 
 
 # Real runs ------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from saidpo_core.options import build_options
 from saidpo_plugins.common.gold import lacks_choices, last_box, marked_answer
 from saidpo_plugins.common.overlap import Seen
 from saidpo_plugins.pools.hub import Hub, HubOptions
-from saidpo_plugins.pools.hub_sources import mix_sizes
+from saidpo_plugins.pools.hub_sizes import mix_sizes
 
 LONG = "A farmer has three fields and each of them holds exactly twelve rows of young apple trees in spring"
 """Of more than thirteen words."""

@@ -71,7 +71,8 @@ class Hub:
         import numpy as np
 
         from saidpo_plugins.pools.hub_arrow import ArrowProblems
-        from saidpo_plugins.pools.hub_sources import mix_sizes, sources_of
+        from saidpo_plugins.pools.hub_sizes import mix_sizes
+        from saidpo_plugins.pools.hub_sources import sources_of
 
         sources = sources_of(self.options)
         path = self._prepared(sources)

@@ -43,7 +43,8 @@ class ArrowWriter:
     def finish(self, report: Any) -> None:
         self._flush()
         self._close()
-        write_atomically(self._path.with_suffix(".json"), json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+        text = json.dumps(report, ensure_ascii=False, indent=1) + "\n"
+        write_atomically(self._path.with_suffix(".json"), text, shared=True)
         os.replace(self._temporary, self._path)
 
     def drop(self) -> None:

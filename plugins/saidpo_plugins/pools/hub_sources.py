@@ -100,29 +100,6 @@ def questions_of(source: Source) -> Iterator[str]:
             yield row[column]
 
 
-def mix_sizes(have: Sequence[int], weights: Sequence[float | None], most: int) -> list[int]:
-    """Problems of each dataset: all, or with weights as many as their proportions allow; at most ``most`` if not 0."""
-    if all(weight is None for weight in weights):
-        total = sum(have)
-        if not most or most >= total:
-            return list(have)
-        return _whole([count * most / total for count in have], most)
-    shares = [1.0 if weight is None else weight for weight in weights]
-    scale = min((count / share for count, share in zip(have, shares, strict=True) if share), default=0.0)
-    if most:
-        scale = min(scale, most / sum(shares))
-    return [min(count, int(scale * share + 1e-9)) for count, share in zip(have, shares, strict=True)]
-
-
-def _whole(parts: list[float], total: int) -> list[int]:
-    """Whole numbers of this sum, each next to its part: the largest remainders are rounded up."""
-    floors = [int(part) for part in parts]
-    order = sorted(range(len(parts)), key=lambda i: floors[i] - parts[i])
-    for i in order[: total - sum(floors)]:
-        floors[i] += 1
-    return floors
-
-
 def _source(text: str, flag: str, options: HubOptions, *, evaluation: bool = False) -> Source:
     match = _SPELLED.fullmatch(text)
     if match is None:

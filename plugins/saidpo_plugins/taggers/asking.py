@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from saidpo_core import Problem
+from saidpo_core.prepare import cache_folder
 from saidpo_plugins.taggers.llm_cache import TagCache
 
 PROMPT_VERSION = "1"  # raise it with any change to what is asked of one exercise: it is part of the cache's keys
@@ -128,9 +129,6 @@ def tokens_of(questions: Iterable[str], together: int) -> tuple[int, int, int]:
     return requests, round(size / _BYTES_A_TOKEN), count * _ANSWER_TOKENS
 
 
-def cache_folder(named: Path | None) -> Path:
+def answers_folder(named: Path | None) -> Path:
     """Where answers are kept: where the user says, else in the cache that runs share."""
-    if named is not None:
-        return Path(os.path.expanduser(named))
-    caches = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return Path(os.environ.get("SAIDPO_CACHE") or Path(caches, "saidpo")) / "tags"
+    return Path(os.path.expanduser(named)) if named is not None else cache_folder() / "tags"

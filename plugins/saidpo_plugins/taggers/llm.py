@@ -33,7 +33,7 @@ from saidpo_plugins.taggers.asking import (
     MOST_TAGS,
     PROMPT_VERSION,
     Nonsense,
-    cache_folder,
+    answers_folder,
     messages,
     missing_of,
     points_of,
@@ -104,7 +104,7 @@ class Llm:
         return [(tags or ())[: self.options.max_tags] for tags in found]
 
     def _cache(self) -> TagCache:
-        return TagCache(cache_folder(self.options.cache), self.options.model, PROMPT_VERSION)
+        return TagCache(answers_folder(self.options.cache), self.options.model, PROMPT_VERSION)
 
 
 def _run(work: _Work) -> None:

@@ -30,7 +30,7 @@ from saidpo_plugins.taggers.asking import (
     PROMPT,
     PROMPT_VERSION,
     Nonsense,
-    cache_folder,
+    answers_folder,
     missing_of,
     points_of,
     tokens_of,
@@ -116,7 +116,7 @@ class Local:
         if not self.options.model:
             raise UsageError("--tagger=local needs a model: --tagger.model=FOLDER")
         model = fingerprint(located(self.options.model, flag="--tagger"))
-        return TagCache(cache_folder(self.options.cache), model, f"{PROMPT_VERSION} local")
+        return TagCache(answers_folder(self.options.cache), model, f"{PROMPT_VERSION} local")
 
 
 def _answers(engine: Engine, problems: dict[str, Problem]) -> dict[str, tuple[str, ...]]:
