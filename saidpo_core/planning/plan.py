@@ -30,6 +30,9 @@ from saidpo_core.selection import draw_size, pair_budget, probe_size
 from saidpo_core.settings import RunOptions, Settings
 from saidpo_core.values import is_count
 
+HELD_BYTES = 80
+"""Of a token of a response that is held: its id, log-probability, width and text. A test measures it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RoundCounts:
@@ -133,6 +136,8 @@ def make_plan(
     tokens = _tokens(run, counts, generation, measured)
     if speeds and generation and tokens is not None:
         generation = replace(generation, **_measured_generation(speeds, model, tokens, counts.explored))
+    if generation:
+        generation = replace(generation, notes=(*generation.notes, *_host_notes(tokens)))
     if speeds and training:
         training = replace(training, **_measured_training(speeds, model, counts.pairs))
     seconds = evaluation.seconds if evaluation else None
@@ -236,6 +241,12 @@ def _tokens(
     length = measured.response_tokens if measured else float(generation.response_limit if generation else 0)
     tokens = counts.responses * length
     return min(tokens, run.round_tokens) if isinstance(run.round_tokens, int) and run.round_tokens else tokens
+
+
+def _host_notes(tokens: float | None) -> list[str]:
+    held = HELD_BYTES * (tokens or 0)
+    said = "host: the run holds a round's responses while it selects and trains: up to"
+    return [f"{said} {_gb(held)} of its own memory"] if held > 1e9 else []
 
 
 def _measured_generation(measured: Measured, model: ModelShape, tokens: float, explored: int) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saidpo_core import Attempts, Evaluation, GroupScore, Pair, Problem, Response, TrainingReport, Verdict, codecs
+from saidpo_core.planning.plan import HELD_BYTES
 from saidpo_core.rollouts import read_chunk, write_attempts
 
 odd = st.sampled_from(["\u2028", "\u2029", "\x85", "\r\n", "\0", "\x1c", "\ufeff", "e\u0301", "𝟘", "שלום", '"\\'])
@@ -144,3 +147,25 @@ def test_a_metric_of_nothing_is_null_in_the_file_and_nan_again(tmp_path: Path) -
     codecs.write_json(tmp_path / "x.json", codecs.report_to_json(TrainingReport(steps=1, metrics={"kl": math.nan})))
     assert json.loads((tmp_path / "x.json").read_text())["metrics"] == {"kl": None}
     assert math.isnan(codecs.report_from_json(codecs.read_json(tmp_path / "x.json")).metrics["kl"])
+
+
+def test_a_held_response_takes_the_memory_that_plans_take_it_to_take() -> None:
+    rng = random.Random(0)
+
+    def response(tokens: int) -> Response:
+        return Response(
+            text="".join(rng.choices("abc ", k=4 * tokens)),
+            token_ids=tuple(rng.randrange(300, 150_000) for _ in range(tokens)),
+            logprobs=tuple(-rng.random() for _ in range(tokens)),
+            finish_reason="stop",
+            widths=(4,) * tokens,
+        )
+
+    verdict = Verdict(outcome="right", extracted="1")
+    item = Attempts(problem_id="p", prompt_ids=(1,), responses=(response(2000),), verdicts=(verdict,))
+    line = json.dumps(codecs.attempts_to_json(item))
+    tracemalloc.start()
+    held = [codecs.attempts_from_json(json.loads(line), [0.0]) for _ in range(20)]
+    taken = tracemalloc.get_traced_memory()[0] / sum(item.tokens for item in held)
+    tracemalloc.stop()
+    assert taken == pytest.approx(HELD_BYTES, rel=0.1)

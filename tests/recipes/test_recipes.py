@@ -78,6 +78,16 @@ def test_a_recipe_fits_the_machine_that_it_is_for(recipe: Path) -> None:
     assert 0 < made.training.bytes <= made.machine.usable
 
 
+def test_the_hosts_memory_is_told_where_it_matters() -> None:
+    made = plan(FOLDER / "8x80gb-distill.toml")
+    assert made.generation is not None
+    assert made.training is not None
+    parameters = made.model.parameters
+    told = "".join((*made.generation.notes, *made.training.notes))
+    assert f"up to {8 * 2 * 4 * parameters / 1e9:,.1f} GB of this machine's own memory" in told
+    assert f"up to {80 * 215_056 * 8192 / 1e9:,.1f} GB of its own memory" in told
+
+
 @pytest.mark.parametrize("base", BASES)
 def test_it_fits_for_every_base_of_the_paper(recipe: Path, base: str) -> None:
     changed = plan(recipe, base)

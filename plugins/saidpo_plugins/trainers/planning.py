@@ -111,7 +111,14 @@ def _plan(
     memory = training_memory(model, machine, how)
     fits = sum(need.bytes for need in memory) <= machine.usable
     custom = isinstance(getattr(options, "launch", None), Path)
-    notes = ("how an accelerate file of your own spreads the weights is not known: taken as ddp",) if custom else ()
+    notes = ["how an accelerate file of your own spreads the weights is not known: taken as ddp"] if custom else []
+    if how.sharding == "fsdp2":
+        held = (2 if reference else 1) * model.parameters * (how.frozen_bytes if how.lora_r else how.weight_bytes)
+        whose = "the policy and its reference" if reference else "the policy"
+        notes.append(
+            f"host: each of {how.devices} processes loads {whose} before the weights are spread: up to "
+            f"{gb(how.devices * held)} of this machine's own memory"
+        )
     return TrainingEstimate(
         memory=memory,
         seconds=seconds,
