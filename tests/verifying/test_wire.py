@@ -174,6 +174,7 @@ def test_whatever_comes_is_an_answer_or_named_broken(messages: list[bytes]) -> N
         ["b", "os", "system"],
         ["b", "builtins", "eval"],
         ["b", "builtins", "__import__"],
+        ["b", "builtins", "type"],
         ["k", "subprocess.Popen", "true"],
         ["k", "builtins.eval", "1"],
         ["m", 0],
@@ -194,14 +195,14 @@ def test_no_answer_names_what_the_judge_would_run(wire: Wire, value: Any) -> Non
 def test_the_other_side_may_call_what_a_test_has_handed_over_and_nothing_else(wire: Wire, operation: str) -> None:
     seen: list[str] = []
     wire.judge.pack(lambda item: seen.append(item))
-    for target in (["m", 0], None, ["l"], ["b", "builtins", "int"]):
+    for target in (["m", 0], None, ["l"], ["b", "builtins", "str"], ["b", "builtins", "type"]):
         wire.says(json.dumps(["?", operation, target, ["__globals__"], {}]).encode() + b"\n")
     wire.says(b'["=", 5, [], ""]\n')
     assert wire.judge.ask("call", None) == 5
     question, *replies, _ = os.read(wire.questions, 65536).split(b"\n")
     assert json.loads(question)[0] == "?"
-    may_be_called = ["=", "!", "!", "!"]  # int("__globals__") fails
-    assert [json.loads(reply)[0] for reply in replies] == (may_be_called if operation == "call" else ["!"] * 4)
+    may_be_called = ["=", "!", "!", "!", "!"]
+    assert [json.loads(reply)[0] for reply in replies] == (may_be_called if operation == "call" else ["!"] * 5)
     assert seen == (["__globals__"] if operation == "call" else [])
 
 

@@ -55,6 +55,19 @@ class Judge(Peer):
             return next(target)
         raise TypeError(f"no such operation: {operation}")
 
+    def target(self, data: Any) -> Any:
+        """What a test has handed over, by its handle. Not by name: a program that calls the judge's own ``type`` makes
+        an object there that equals everything, and whose methods are told what it is compared with."""
+        if not isinstance(data, list) or data[:1] != ["m"]:
+            raise TypeError("not what a test has handed over")
+        return self.unpack(data)
+
+    def named(self, module: str, name: str) -> Any:
+        """A built-in type, but for the one that makes types: a function of the test may call what it is given."""
+        value = super().named(module, name)
+        assert value is not type
+        return value
+
     def adopt(self, handle: int, label: str, base: str) -> Any:
         remote = self._adopted.get(handle)
         if remote is None:
@@ -106,6 +119,18 @@ def wanted(codes: list[str], defined: set[str]) -> set[str]:
     program that defines its own ``abs``, ``all`` or ``math`` does not change how it is judged. Only if no other name
     is left, the functions to be tested have these names (``assert max(1, 2) == 2``).
     """
+    used = mentioned(codes) & defined
+    return used - set(dir(builtins)) - modules(codes, used) - _COMPARES or used
+
+
+def modules(codes: list[str], used: set[str]) -> set[str]:
+    """Of these names those of modules of the standard library."""
+    found = used & sys.stdlib_module_names
+    return found - _called(codes) if found else found
+
+
+def mentioned(codes: list[str]) -> set[str]:
+    """Names that the tests use and do not define."""
     used: set[str] = set()
     own: set[str] = set()
     for code in codes:
@@ -113,11 +138,7 @@ def wanted(codes: list[str], defined: set[str]) -> set[str]:
         for symbol in table.get_symbols():
             (own if symbol.is_assigned() or symbol.is_imported() else used).add(symbol.get_name())
         used |= _globals(table)
-    used = used & defined - own
-    modules = used & sys.stdlib_module_names
-    if modules:
-        modules -= _called(codes)
-    return used - set(dir(builtins)) - modules - _COMPARES or used
+    return used - own
 
 
 def _globals(table: symtable.SymbolTable) -> set[str]:
@@ -136,9 +157,11 @@ def _called(codes: list[str]) -> set[str]:
     return {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
 
 
-def prepare(judge: Judge, defined: dict[str, list[str]], used: set[str]) -> dict[str, Any]:
-    """The namespace that all tests of the problem share."""
+def prepare(judge: Judge, defined: dict[str, list[str]], used: set[str], imported: set[str]) -> dict[str, Any]:
+    """The namespace that all tests of the problem share. A module that they use and the program has ``imported`` is
+    there too, as it would be in one namespace, but the judge's own."""
     space: dict[str, Any] = {"__name__": "test", "__builtins__": builtins}
+    space |= {name: __import__(name) for name in sorted(imported)}
     for name in sorted(used):
         kind = exception_class(list(defined[name])) if defined[name] else None
         value = kind if kind is not None else judge.ask("global", name)
@@ -164,8 +187,9 @@ def run(judge: Judge, tests: list[tuple[int, str]], say: Any) -> tuple[str, str]
         return "wrong", f"the program fails as it is loaded: {name}: {_short(str(text))}"
     except Broken as error:
         return "wrong", f"the program {error} as it was loaded"
-    used = wanted([code for _, code in tests], set(defined))
-    space = prepare(judge, defined, used)
+    codes = [code for _, code in tests]
+    used = wanted(codes, set(defined))
+    space = prepare(judge, defined, used, modules(codes, mentioned(codes) & set(defined)) - used)
     constants = {name for name in used if not isinstance_remote(space[name])}  # they are there without a call
     before = judge.asked
     for (number, code), test in zip(tests, compiled, strict=True):

@@ -54,6 +54,10 @@ class Peer:
     def answer(self, operation: str, target: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         raise NotImplementedError
 
+    def target(self, data: Any) -> Any:
+        """What the other side may ask for something."""
+        return self.unpack(data)
+
     def adopt(self, handle: int, label: str, base: str) -> Any:
         """What stands here for the other side's object: a ``label`` (its class), ``base`` says of which kind."""
         raise NotImplementedError
@@ -109,7 +113,7 @@ class Peer:
         try:
             arguments = [self.unpack(item) for item in given]
             keywords = {name: self.unpack(item) for name, item in named.items()}
-            result = self.answer(operation, self.unpack(target), arguments, keywords)
+            result = self.answer(operation, self.target(target), arguments, keywords)
             places = [pair for pair in (*enumerate(arguments), *keywords.items()) if is_mutable(pair[1])]
             same = [place for place, item in places if item is result]
             value = ["a", same[0]] if same else self.pack(result)
