@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -117,8 +118,8 @@ def pair_from_json(row: Any) -> Pair:
 
 def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "accuracy_balanced": none_if_nan(evaluation.accuracy_balanced),
-        "accuracy_pool": none_if_nan(evaluation.accuracy_pool),
+        "accuracy_balanced": finite_or_none(evaluation.accuracy_balanced),
+        "accuracy_pool": finite_or_none(evaluation.accuracy_pool),
         "unverifiable": evaluation.unverifiable,
         "truncated": evaluation.truncated,
         "groups": {name: _score_to_json(score) for name, score in evaluation.groups.items()},
@@ -174,7 +175,7 @@ def generation_from_json(row: Any, seconds: list[float]) -> Generation:
 
 
 def report_to_json(report: TrainingReport) -> dict[str, Any]:
-    metrics = {key: none_if_nan(float(value)) for key, value in report.metrics.items()}
+    metrics = {key: finite_or_none(float(value)) for key, value in report.metrics.items()}
     return {"steps": report.steps, "metrics": metrics, "generated_tokens": report.generated_tokens}
 
 
@@ -183,5 +184,6 @@ def report_from_json(row: Any) -> TrainingReport:
     return TrainingReport(steps=row["steps"], metrics=metrics, generated_tokens=row.get("generated_tokens", 0))
 
 
-def none_if_nan(value: float) -> float | None:
-    return None if value != value else value
+def finite_or_none(value: float) -> float | None:
+    """JSON knows neither NaN nor infinity."""
+    return value if math.isfinite(value) else None

@@ -12,7 +12,6 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,7 +30,7 @@ from saidpo_core.records import (
     Verdict,
 )
 from saidpo_core.registry import Offer
-from saidpo_core.values import is_count, is_ids, is_json, is_tags, is_text, shape_text
+from saidpo_core.values import is_count, is_duration, is_ids, is_json, is_real, is_tags, is_text, shape_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,11 +210,11 @@ def _flaw_of(response: Any) -> str:
         return "token_ids must be a tuple of token ids, not an empty one"
     if not isinstance(response.logprobs, tuple) or len(response.token_ids) != len(response.logprobs):
         return "token ids and log-probabilities differ in length"
-    if not all(isinstance(value, float) and value <= 1e-3 for value in response.logprobs):
-        return "log-probabilities must be floats, not above 0, not NaN"
+    if not all(isinstance(value, float) and -math.inf < value <= 1e-3 for value in response.logprobs):
+        return "log-probabilities must be floats, not above 0, not NaN nor infinite"
     if not isinstance(response.finish_reason, str) or response.finish_reason not in ("stop", "length"):
         return f"unknown finish_reason {response.finish_reason!r:.80}"
-    if not isinstance(response.seconds, int | float) or not response.seconds >= 0:
+    if not is_duration(response.seconds):
         return f"seconds must be a number, not negative, got {response.seconds!r:.80}"
     widths = response.widths
     if not is_ids(widths) or (widths and (len(widths), sum(widths)) != (len(response.token_ids), len(response.text))):
@@ -231,6 +230,8 @@ def check_verdicts(verdicts: Any, n: int, offer: Offer) -> None:
         require(good, offer, "verify", f"expected right, wrong or unverifiable, got {verdict.outcome!r:.80}")
         good = is_text(verdict.reason) and (verdict.extracted is None or is_text(verdict.extracted))
         require(good, offer, "verify", "reason must be a text, extracted a text or None")
+        said = f"seconds must be a number, not negative, got {verdict.seconds!r:.80}"
+        require(is_duration(verdict.seconds), offer, "verify", said)
 
 
 def check_pairs(pairs: Any, attempts: Attempts, offer: Offer) -> None:
@@ -278,7 +279,7 @@ def check_training(report: Any, out: Path, offer: Offer) -> None:
     must(is_count(report.steps), f"steps must be a whole number, got {report.steps!r:.40}")
     must(isinstance(report.metrics, Mapping), "metrics must be a mapping of names to numbers")
     for name, value in report.metrics.items():
-        must(is_text(name) and isinstance(value, Real), f"the metric {name!r} is not a number: {value!r:.40}")
+        must(is_text(name) and is_real(value), f"the metric {name!r} is not a number: {value!r:.40}")
     tokens = report.generated_tokens
     must(is_count(tokens), f"generated_tokens must be a whole number, got {tokens!r:.40}")
     for name in ("config.json", "tokenizer_config.json"):
@@ -295,7 +296,7 @@ def check_evaluation(evaluation: Any, held_out: Sequence[Problem], offer: Offer)
     must(isinstance(evaluation, Evaluation), f"expected an Evaluation, got {type(evaluation).__name__}")
     for name in ("accuracy_balanced", "accuracy_pool"):
         value = getattr(evaluation, name)
-        must(isinstance(value, float | int), f"{name} is not a number: {value!r:.40}")
+        must(isinstance(value, float | int) and is_real(value), f"{name} is not a number: {value!r:.40}")
         must(math.isnan(value) or -1e-9 <= value <= 1 + 1e-9, f"{name} must be in [0, 1], got {value!r}")
     for name in ("unverifiable", "truncated"):
         value = getattr(evaluation, name)

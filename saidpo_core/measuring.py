@@ -73,10 +73,10 @@ def _read(folder: Path) -> Evaluation:
 def _describe(evaluation: Evaluation) -> dict[str, Any]:
     low, high = evaluation.interval or (None, None)
     return {
-        "accuracy_balanced": codecs.none_if_nan(evaluation.accuracy_balanced),
+        "accuracy_balanced": codecs.finite_or_none(evaluation.accuracy_balanced),
         "low": low,
         "high": high,
-        "accuracy_pool": codecs.none_if_nan(evaluation.accuracy_pool),
+        "accuracy_pool": codecs.finite_or_none(evaluation.accuracy_pool),
         "held_out": sum(score.problems for score in evaluation.groups.values()),
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saidpo_core.codecs import none_if_nan
+from saidpo_core.codecs import finite_or_none
 from saidpo_core.measures import error_sums, mean_length, probe_facts
 from saidpo_core.prepare import Knowledge
 from saidpo_core.records import Attempts, Evaluation, Pair, TrainingReport
@@ -76,7 +76,7 @@ class Summary:
             "lengths": {"right": mean_length(explored, "right"), "wrong": mean_length(explored, "wrong")},
             **self._early_stop(explored[len(probe) :]),
             "steps": report.steps,
-            "training": {key: none_if_nan(float(value)) for key, value in report.metrics.items()},
+            "training": {key: finite_or_none(float(value)) for key, value in report.metrics.items()},
         }
         self._count_clusters(t, probe, draw, explored)
         self._add(row, evaluation)
@@ -105,8 +105,8 @@ class Summary:
         seconds = sum(timing["seconds"] for timing in self.run_dir.timings if timing["round"] == t)
         first = {
             "round": t,
-            "accuracy_balanced": none_if_nan(evaluation.accuracy_balanced),
-            "accuracy_pool": none_if_nan(evaluation.accuracy_pool),
+            "accuracy_balanced": finite_or_none(evaluation.accuracy_balanced),
+            "accuracy_pool": finite_or_none(evaluation.accuracy_pool),
             **({"interval": evaluation.interval} if evaluation.interval else {}),
         }
         self._tree["rounds"].append({**first, **row, "seconds": round(seconds, 2)})

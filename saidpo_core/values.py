@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 
@@ -16,6 +18,22 @@ def is_ids(value: Any) -> bool:
 
 def is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
+
+
+def is_real(value: Any) -> bool:
+    """A number that a float can hold, NaN and infinities too."""
+    if not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def is_duration(value: Any) -> bool:
+    """Seconds, or any other measure from 0 on."""
+    return isinstance(value, int | float) and is_real(value) and 0 <= value < math.inf
 
 
 def is_tags(value: Any) -> bool:
@@ -34,8 +52,16 @@ def is_text(value: Any) -> bool:
 
 
 def is_json(value: Any) -> bool:
+    """What JSON can hold; nothing that contains itself."""
+    try:
+        return _is_json(value)
+    except RecursionError:
+        return False
+
+
+def _is_json(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return all(is_text(key) and is_json(item) for key, item in value.items())
+        return all(is_text(key) and _is_json(item) for key, item in value.items())
     if isinstance(value, list | tuple):
-        return all(map(is_json, value))
+        return all(map(_is_json, value))
     return is_text(value) or value is None or isinstance(value, int | float)

@@ -143,7 +143,7 @@ def result_tree(settings: Settings, model: Path, evaluation: Evaluation, warning
     return {
         "model": settings.run.model,
         "mean": {
-            "accuracy": codecs.none_if_nan(evaluation.accuracy_balanced),
+            "accuracy": codecs.finite_or_none(evaluation.accuracy_balanced),
             "interval": evaluation.interval,
         },
         "benchmarks": {name: _score_tree(score) for name, score in evaluation.groups.items()},
@@ -158,7 +158,7 @@ def _score_tree(score: GroupScore) -> dict[str, Any]:
     return {
         "problems": score.problems,
         "samples": score.samples,
-        "accuracy": codecs.none_if_nan(score.accuracy),
+        "accuracy": codecs.finite_or_none(score.accuracy),
         "interval": score.interval,
         "right": score.right,
         "truncated": score.truncated,

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -38,6 +42,7 @@ def write_package(registry: Registry, package: str, kind: str, where: Path) -> P
     bundled = [offer.component.name for offer in registry.of_kind(kind) if offer.bundled]
     if name in bundled:
         raise UsageError(f"{package}: saidpo itself has a {kind} {name!r}, which that name would mean; choose another")
+    _refuse_names_of_others(package)
     folder = where / package
     if folder.exists():
         raise UsageError(f"{folder} is there already; choose another name, or another --dir")
@@ -50,6 +55,20 @@ def write_package(registry: Registry, package: str, kind: str, where: Path) -> P
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return folder
+
+
+def _refuse_names_of_others(package: str) -> None:
+    """Installed under such a name, the new package would replace another one, or stand before it."""
+    module = package.replace("-", "_")
+    said = f"{package}: Python has a {{}} of that name already; choose another"
+    if module in sys.stdlib_module_names:
+        raise UsageError(said.format("module"))
+    with suppress(PackageNotFoundError):
+        distribution(package)
+        raise UsageError(said.format("package"))
+    spec = find_spec(module)
+    if spec is not None and spec.origin:  # not a folder that happens to lie here
+        raise UsageError(said.format(f"module {module}"))
 
 
 def _contents(package: str, name: str, kind: str) -> dict[str, str]:

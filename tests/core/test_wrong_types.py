@@ -36,9 +36,13 @@ from tests.builders import make_attempts, make_problem, make_response
 
 OFFER = Offer("pool", Component(name="bad", summary="", build=print), Owner("bad-neighbour", "1.0", "bad_neighbour"))
 WRONG: tuple[Any, ...] = (
-    None, 7, -7, 0.5, float("nan"), True, "text", "\ud800", b"bytes", (), (None,), ("a", 1), [1], {}, {"a": None},
-    {1: 1}, object(), np.float32(0.5), np.int64(3), np.array([1, 2]), np.array(None), Path("here"), len,
+    None, 7, -7, 0.5, float("nan"), float("inf"), -float("inf"), True, "text", "\ud800", b"bytes", (), (None,),
+    ("a", 1), [1], {}, {"a": None}, {1: 1}, object(), np.float32(0.5), np.int64(3), np.array([1, 2]), np.array(None),
+    Path("here"), len,
 )  # fmt: skip
+
+LOOP: dict[str, Any] = {}
+LOOP["itself"] = LOOP
 
 Check = Callable[[Any], Any]
 """Checks a value; returns what would be written of it and what is read back, both to be equal."""
@@ -71,6 +75,7 @@ def check_generation(generation: Any) -> None:
 
 def check_verdict(verdict: Any) -> None:
     contracts.check_verdicts([verdict], 1, OFFER)
+    json.dumps(round(verdict.seconds, 4), allow_nan=False)  # as saidpo verify writes it
     attempts = replace(make_attempts("r"), verdicts=(verdict,))
     through(attempts, codecs.attempts_to_json, lambda row: codecs.attempts_from_json(row, [0.0]))
 
@@ -109,7 +114,7 @@ GOOD: dict[str, tuple[Any, Check]] = {
 
 
 def spoilt(good: Any) -> Iterator[tuple[str, Any]]:
-    for wrong in WRONG:
+    for wrong in (*WRONG, 10**400):
         yield f"{wrong!r} for it", wrong
         for field in fields(good):
             yield f"{field.name}={wrong!r}", replace(good, **{field.name: wrong})
@@ -130,18 +135,25 @@ def test_a_wrong_type_is_refused_where_it_crosses_or_can_be_kept(name: str) -> N
     assert refused > len(WRONG)
 
 
+def test_what_contains_itself_is_refused() -> None:
+    with pytest.raises(PluginError, match="extra"):
+        contracts.check_problems(ProblemSets(problems=(make_problem(extra=LOOP),)), OFFER)
+
+
 @pytest.mark.parametrize("field", ["steps", "metrics", "generated_tokens"])
 def test_a_training_report_too(tmp_path: Path, field: str) -> None:
     for name in ("config.json", "tokenizer_config.json", "model.safetensors"):
         (tmp_path / name).touch()
     good = TrainingReport(steps=3, metrics={"loss_last": 0.5})
-    for wrong in (*WRONG, {"loss": None}, {"loss": np.float32(1)}, {"loss": "low"}, {"loss": np.array([1.0, 2.0])}):
+    losses = (None, np.float32(1), "low", np.array([1.0, 2.0]), float("inf"), float("nan"), 10**400)
+    for wrong in (*WRONG, *({"loss": loss} for loss in losses)):
         report = replace(good, **{field: wrong})
         try:
             contracts.check_training(report, tmp_path, OFFER)
         except PluginError:
             continue
         through(report, codecs.report_to_json, codecs.report_from_json)
+        json.dumps(codecs.report_to_json(report), allow_nan=False)
 
 
 @pytest.mark.parametrize("wrong", WRONG)
