@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
+_NOTHING = 1e-9
+"""Of an accuracy: less is the rounding of floats."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """``arm - reference`` over pairs of runs."""
@@ -17,7 +21,7 @@ class Difference:
     """Ends of the 95% interval for new seeds on these bases."""
     high: float
     p: float
-    """Two-sided, uncorrected; NaN if there are too few pairs."""
+    """Two-sided, uncorrected; NaN if there are too few pairs, or all differ by the same amount, other than none."""
     effect: float
     """Standardised: the mean over the standard deviation within bases (Cohen's d of paired differences)."""
     effect_low: float
@@ -28,7 +32,9 @@ class Difference:
 
 
 def difference(by_base: Mapping[str, Sequence[float]]) -> Difference:
-    """From the differences of the pairs of each base. Needs two pairs of one base, else only the mean is known."""
+    """From the differences of the pairs of each base. Needs two pairs of one base that differ, else only the mean is
+    known: a spread of nothing, of accuracies that come in steps, says that there are few pairs and not that they agree.
+    """
     import numpy as np
     from scipy import stats
 
@@ -49,8 +55,10 @@ def difference(by_base: Mapping[str, Sequence[float]]) -> Difference:
         means = np.array([g.mean() for g in groups])
         wide = float(stats.t.ppf(0.975, len(groups) - 1) * means.std(ddof=1) / math.sqrt(len(groups)))
         others = (mean - wide, mean + wide)
-    if error == 0:
-        return Difference(n, mean, mean, mean, 1.0 if mean == 0 else 0.0, nan, nan, nan, *others)
+    if spread < _NOTHING:
+        if abs(mean) < _NOTHING:  # the arms are the same
+            return Difference(n, mean, mean, mean, 1.0, nan, nan, nan, *others)
+        return Difference(n, mean, nan, nan, nan, nan, nan, nan, *others)
     t = mean / error
     low, high = (bound / math.sqrt(n) for bound in noncentrality(t, free))
     return Difference(

@@ -61,8 +61,13 @@ def test_too_few_pairs_are_not_tested() -> None:
 
 
 def test_differences_without_spread() -> None:
-    assert difference({"a": [0.0, 0.0]}).p == 1.0
-    assert difference({"a": [0.1, 0.1]}).p == 0.0
+    same = difference({"a": [0.0, 0.0], "b": [0.0, 0.0]})
+    assert (same.low, same.high, same.p) == (0.0, 0.0, 1.0)
+    # 0.8 - 0.7 and 0.7 - 0.6 are the same tenth, and differ as floats.
+    for alike in ([0.1, 0.1], [0.8 - 0.7, 0.7 - 0.6], [0.1] * 9):
+        found = difference({"a": alike})
+        assert found.mean == pytest.approx(0.1)
+        assert all(map(math.isnan, (found.p, found.low, found.high, found.effect)))
 
 
 @pytest.mark.parametrize(("t", "free"), [(2.0, 4), (-1.0, 9), (0.0, 3), (8.0, 12), (40.0, 4)])

@@ -195,6 +195,38 @@ def test_older_probes_count_as_much_as_the_sampler_counts_them() -> None:
     assert signal.problems == 0.5 * 4 + 4
 
 
+@pytest.mark.parametrize("decay", [0.2, 0.5, 1.0])
+def test_reliability_is_unbiased_whatever_the_weights_of_older_probes(decay: float) -> None:
+    """Clusters whose means spread as 0.15 around 0.5, five problems of each a round, four rounds."""
+    rng = np.random.default_rng(2)
+    found, true = [], []
+    for _ in range(300):
+        rates = np.clip(rng.normal(0.5, 0.15, 40), 0, 1)
+        record = layout([[] for _ in rates], decay)
+        for cluster, rate in zip(record["clusters"], rates, strict=True):
+            cluster["rounds"] = [{"probe_errors": [5, n, n]} for n in rng.binomial(5, rate, 4).tolist()]
+        signal = probe_signal(record, 4)
+        assert signal is not None
+        found.append(signal.reliability)
+        weights = 5 * decay ** np.arange(4)
+        noise = (rates * (1 - rates)).mean() * (weights * decay ** np.arange(4)).sum() / weights.sum() ** 2
+        true.append(rates.var() / (rates.var() + noise))
+    assert np.mean(found) == pytest.approx(np.mean(true), abs=0.03)
+
+
+def test_the_weights_of_static_rest_on_the_first_probe_alone() -> None:
+    record = layout([[0.0, 0.1, 0.0], [1.0, 0.9, 1.0]])
+    for cluster in record["clusters"]:
+        cluster["rounds"].append({"probe_errors": [40, 20.0, 20.0]})
+    aged = probe_signal(record, 2)
+    record["settings"]["sampler"] = {"name": "static"}
+    first = probe_signal(record, 2)
+    assert aged is not None
+    assert first is not None
+    assert (first.problems, aged.problems) == (6, 83)
+    assert first.reliability > 0.95 > aged.reliability
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), min_size=1, max_size=20))
 def test_the_error_of_balanced_accuracy_is_positive_and_falls_with_the_number_of_problems(
     groups: list[tuple[int, int]],

@@ -42,6 +42,12 @@ def weighs(record: Record) -> bool:
     return not off and len(record["clusters"]) > 1
 
 
+def number_of_clusters(record: Record) -> str:
+    """How many there are, and the option for it if the clusterer has one."""
+    option = "--clusterer.k, " if "k" in record["settings"].get("clusterer", {}) else ""
+    return f"{option}now {len(record['clusters'])}"
+
+
 def moved(record: Record, t: int) -> float:
     """Share of round t's intended draw that lies elsewhere than in a uniform one (total variation), in [0, 1]."""
     n = sum(cluster["size"] for cluster in record["clusters"])
@@ -64,30 +70,56 @@ class Signal:
 
 
 def probe_signal(record: Record, t: int) -> Signal | None:
-    """Of the evidence that round t's weights rest on: probes of rounds 1 to t, aged by the sampler's ``decay``.
+    """Of the evidence that round t's weights rest on: probes of rounds 1 to t, aged by the sampler's ``decay``; with
+    ``static`` the first probe.
 
     A one-way layout with problems as units, since the K responses to one problem are alike: F is the mean square
     between clusters over that within them, 1 - 1/F the reliability of the clusters' means (ICC(1,k), Shrout and
-    Fleiss, Psychological Bulletin 86, 1979). None where there is too little to tell.
+    Fleiss, Psychological Bulletin 86, 1979). With weights, sums of squares are divided by what they expect of noise
+    alone, which with weights of 1 are the degrees of freedom (**ours**). None where there is too little to tell.
     """
-    decay = record["settings"]["sampler"].get("decay", 0.5)
-    sums = [_aged([row.get("probe_errors") for row in c["rounds"][:t]], decay) for c in record["clusters"]]
-    sums = [(n, total, squares) for n, total, squares in sums if n > 0]
-    n, total = sum(s[0] for s in sums), sum(s[1] for s in sums)
-    if len(sums) < 2 or n <= len(sums):
+    sampler = record["settings"]["sampler"]
+    decay, last = sampler.get("decay", 0.5), 1 if str(sampler["name"]).rpartition("/")[2] == "static" else t
+    clusters = [_aged([row.get("probe_errors") for row in c["rounds"][:last]], decay) for c in record["clusters"]]
+    clusters = [found for found in clusters if found.n > 0]
+    n, total = sum(c.n for c in clusters), sum(c.total for c in clusters)
+    if len(clusters) < 2:
         return None
-    explained = sum(s[1] ** 2 / s[0] for s in sums)
-    within = max(0.0, sum(s[2] for s in sums) - explained) / (n - len(sums))
-    between = max(0.0, explained - total**2 / n) / (len(sums) - 1)
+    noise = sum(c.weights_squared / c.n for c in clusters)
+    if n - noise < 1e-9:
+        return None
+    explained = sum(c.total**2 / c.n for c in clusters)
+    within = max(0.0, sum(c.squares for c in clusters) - explained) / (n - noise)
+    between = max(0.0, explained - total**2 / n) / (noise - sum(c.weights_squared for c in clusters) / n)
     if between == 0:
-        return Signal(0.0, len(sums), len(sums), n) if total else None  # nobody errs: nothing to tell apart
-    overlapping = sum(1 for m, s, _ in sums if abs(s / m - total / n) <= Z * math.sqrt(within / m))
-    return Signal(max(0.0, 1 - within / between), len(sums), overlapping, n)
+        return Signal(0.0, len(clusters), len(clusters), n) if total else None  # nobody errs: nothing to tell apart
+    overlapping = sum(
+        abs(c.total / c.n - total / n) <= Z * math.sqrt(within * c.weights_squared) / c.n for c in clusters
+    )
+    return Signal(max(0.0, 1 - within / between), len(clusters), overlapping, n)
 
 
-def _aged(rounds: Sequence[Sequence[float] | None], decay: float) -> tuple[float, float, float]:
-    sums = (0.0, 0.0, 0.0)
+@dataclass(frozen=True)
+class _Sums:
+    """Of a cluster's probed problems, each with its weight."""
+
+    n: float
+    """Sum of the weights."""
+    weights_squared: float
+    total: float
+    """Of error rates."""
+    squares: float
+    """Of error rates."""
+
+
+def _aged(rounds: Sequence[Sequence[float] | None], decay: float) -> _Sums:
+    found = _Sums(0.0, 0.0, 0.0, 0.0)
     for row in rounds:
         n, total, squares = row or (0, 0, 0)
-        sums = (decay * sums[0] + n, decay * sums[1] + total, decay * sums[2] + squares)
-    return sums
+        found = _Sums(
+            decay * found.n + n,
+            decay**2 * found.weights_squared + n,
+            decay * found.total + total,
+            decay * found.squares + squares,
+        )
+    return found

@@ -23,13 +23,21 @@ NATS = 0.1
 LONGER = 1.3
 REPEATED = 0.1
 """Ordinary reasoning text repeats some of its 4-grams; a tenth more of them than at the start is no style."""
-_ADVICE = "lower --trainer.lr (a third) or raise --trainer.beta"
 
 
 @hookimpl
 def saidpo_diagnose(record: Record) -> list[Finding]:
     found = [*_accuracy(record), *_log_probability(record), *_repetition(record)]
     return [Finding(name="collapse", message=message, advice=advice) for message, advice in found]
+
+
+def _advice(record: Record, *more: str, nll: str = "") -> str:
+    """What there are options for."""
+    trainer = record["settings"].get("trainer", {})
+    ways = ["lower --trainer.lr (a third)"]
+    ways += ["raise --trainer.beta"] if "beta" in trainer else []
+    ways += [*more, nll] if nll and "nll" in trainer else more
+    return ways[0] if len(ways) == 1 else f"{', '.join(ways[:-1])} or {ways[-1]}"
 
 
 def _accuracy(record: Record) -> list[tuple[str, str]]:
@@ -47,7 +55,7 @@ def _accuracy(record: Record) -> list[tuple[str, str]]:
     if best - now < max(POINTS, Z * math.hypot(best_error, error)):
         return []
     message = f"{what} fell to {100 * now:.1f}% from its best of {100 * best:.1f}%, more than chance explains"
-    return [(message, f"{_ADVICE}, stop after the best round (--rounds), or add --trainer.nll=0.2 to --trainer=dpo")]
+    return [(message, _advice(record, "stop after the best round (--rounds)", nll="add --trainer.nll=0.2"))]
 
 
 def _log_probability(record: Record) -> list[tuple[str, str]]:
@@ -59,7 +67,7 @@ def _log_probability(record: Record) -> list[tuple[str, str]]:
         f"the chosen responses lost {-drift:.1f} nats against the reference, {-drift / length:.2f} a token: "
         "training makes right responses less likely"
     )
-    return [(message, f"{_ADVICE}, or keep the chosen ones likely with --trainer.nll=0.2")]
+    return [(message, _advice(record, nll="keep the chosen ones likely with --trainer.nll=0.2"))]
 
 
 def _repetition(record: Record) -> list[tuple[str, str]]:
@@ -74,4 +82,4 @@ def _repetition(record: Record) -> list[tuple[str, str]]:
         f"responses are {longer:.1f} times as long as in round 1 ({now['length']:.0f} tokens) and "
         f"{100 * now['repetition']:.0f}% of their 4-grams are repetition ({100 * first['repetition']:.0f}% in round 1)"
     )
-    return [(message, f"--pair-builder=length-matched, so that length is not what is learned; {_ADVICE}")]
+    return [(message, f"--pair-builder=length-matched, so that length is not what is learned; {_advice(record)}")]

@@ -8,7 +8,7 @@ were asked for.
 from __future__ import annotations
 
 from saidpo_core import Finding, hookimpl
-from saidpo_plugins.common.record_statistics import Record, probe_signal, weighs
+from saidpo_plugins.common.record_statistics import Record, number_of_clusters, probe_signal, weighs
 
 RELIABILITY = 0.5
 """Below it more of the differences between clusters is noise than is not; the usual floor for any use of a mean is
@@ -29,6 +29,6 @@ def saidpo_diagnose(record: Record) -> list[Finding]:
     share, least = record["settings"]["probe_share"], record["settings"]["probe_min"]
     advice = (
         f"probe more (--probe-share, now {share:g}; --probe-min, now {least}) or use fewer clusters "
-        f"(--clusterer.k, now {len(record['clusters'])})"
+        f"({number_of_clusters(record)})"
     )
     return [Finding(name="noisy-probe", message=message, advice=advice)]

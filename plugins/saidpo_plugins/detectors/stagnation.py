@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from saidpo_core import Finding, hookimpl
-from saidpo_plugins.common.record_statistics import Record, Z, moved, weighs
+from saidpo_plugins.common.record_statistics import Record, Z, moved, number_of_clusters, weighs
 
 MOVED = 0.05
 """Less than a twentieth of the draw lies elsewhere than a uniform one's: of 300 problems fewer than 15."""
@@ -29,9 +29,8 @@ def saidpo_diagnose(record: Record) -> list[Finding]:
         f"two rounds) and finds no more usable problems ({100 * _usable(rounds[-1]):.0f}% of the explored ones): "
         "the clusters do not tell what the policy can do from what it cannot"
     )
-    advice = (
-        f"use finer tags (--tagger=llm) or more clusters (--clusterer.k, now {len(record['clusters'])}); "
-        "or weigh more sharply: --sampler.alpha=2"
+    advice = f"use finer tags (--tagger=llm) or more clusters ({number_of_clusters(record)})" + (
+        "; or weigh more sharply: --sampler.alpha=2" if "alpha" in record["settings"]["sampler"] else ""
     )
     return [Finding(name="stagnation", message=message, advice=advice)]
 
