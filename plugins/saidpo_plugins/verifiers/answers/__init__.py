@@ -1,7 +1,8 @@
 """Are two written answers the same answer? What can be decided without a computer algebra system, in this order:
 
 ``spelling``     one spelling for what is written in several
-``words``        choice letters, yes and no, names, dates, times, numbers in words, hedges
+``choices``      the letter of a multiple choice
+``words``        yes and no, names, dates, times, numbers in words, hedges
 ``units``        5 cm, $5, 30°: a unit may be left out, but not changed
 ``numbers``      exact rationals in all their spellings
 ``expressions``  reads terms such as ``2\\sqrt{3}x^2``

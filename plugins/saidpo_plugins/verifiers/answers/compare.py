@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from saidpo_plugins.verifiers.answers import clock, relations, words
+from saidpo_plugins.verifiers.answers import choices, clock, relations, words
 from saidpo_plugins.verifiers.answers.expressions import Unreadable
 from saidpo_plugins.verifiers.answers.numbers import number
 from saidpo_plugins.verifiers.answers.reals import as_reals, same_reals
@@ -44,7 +44,7 @@ def compare(gold: str, answer: str, ask: Ask = undecided) -> Decision:
     numbers = number(left), number(right)
     if numbers[0] is not None and numbers[1] is not None:
         return numbers[0].equals(numbers[1])
-    for decide in (words.same_choice, clock.same_time):
+    for decide in (choices.same_choice, clock.same_time):
         decision = decide(left, right)
         if decision is not None:
             return decision
@@ -75,7 +75,7 @@ def _whole(gold: str, answer: str, ask: Ask) -> Decision:
     twice = _TWICE.fullmatch(answer)
     if twice and relations.says_again(twice[1], twice[2]):
         answer = twice[1]
-    (_, gold_rest), (_, rest) = words.choice(gold), words.choice(answer)
+    (_, gold_rest), (_, rest) = choices.choice(gold), choices.choice(answer)
     if bool(gold_rest) != bool(rest):  # "(C) 42" and "42"
         gold, answer = gold_rest or gold, rest or answer
     try:

@@ -1,7 +1,7 @@
-"""Answers in words: choice letters, yes and no, names, hedges; and the words that mean a number or a set.
+"""Answers in words: yes and no, names, hedges; and the words that mean a number or a set.
 
-Letter case, quotes, hyphens and an article in front do not matter. ``(C)``, ``C.``, ``option C`` and ``C) 42`` choose
-C. ``twelve`` is 12 and ``no solution`` is the empty set. A hedge is wrong unless the gold answer has it too.
+Letter case, quotes, hyphens and an article in front do not matter. ``twelve`` is 12 and ``no solution`` is the empty
+set. A hedge is wrong unless the gold answer has it too.
 """
 
 from __future__ import annotations
@@ -9,14 +9,6 @@ from __future__ import annotations
 import re
 
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
-_OPTION = re.compile(
-    r"(?:\\text\{)?(?:the )?(?:correct )?(?:option|choice|answer|statement)s? ?(?:is )?:?\}? ?", re.IGNORECASE
-)
-_CHOICE = re.compile(
-    r"\(?([A-J])(?:\)?[.):]|\)|(?= )|$)(?![(^*/+=<>|!_{∈∪≤≥-])\s*(.*)"
-    r"|\(([a-j])\)(?!\S)\s*(.*)",
-    re.DOTALL,
-)
 _HEDGES = re.compile(
     r"\b(?:maybe|perhaps|probably|possibly|likely|apparently|i think|i guess|i believe|i suppose|not sure|unsure|or so|"
     r"give or take|could be|might be|may be|should be|either|somewhere|guess|nearly|almost|close to|between)\b|\?$"
@@ -121,28 +113,6 @@ def _whole(items: list[str]) -> int | None:
             return None
         seen = True
     return total + current if seen else None
-
-
-def same_choice(gold: str, answer: str) -> bool | None:
-    """``C`` and ``(C)``, ``C. because``: where the gold answer is a letter, the letter decides. None: no choice."""
-    (gold_letter, gold_rest), (letter, rest) = choice(gold), choice(answer)
-    if gold_letter and letter and not (gold_rest and rest):
-        return gold_letter == letter
-    if gold_letter and letter and gold_letter != letter:
-        return False
-    return None
-
-
-def choice(text: str) -> tuple[str, str]:
-    """Letter and the rest of ``C) 42``; the letter is empty if there is none."""
-    text = _OPTION.sub("", text, count=1)
-    text = re.sub(r"\\text\{ ?(\(?[A-Ja-j][.:)]?\)?:?) ?\}", r"\1 ", text, count=1).strip()
-    match = _CHOICE.fullmatch(text)
-    if not match:
-        lower = re.fullmatch(r"([a-j])[.)]?", text)
-        return (lower[1].upper(), "") if lower else ("", "")
-    letter, rest = match[1] or match[3].upper(), (match[2] or match[4] or "").strip()
-    return letter, rest
 
 
 def same_words(gold: str, answer: str) -> bool | None:
