@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-
 _NOTHING = 1e-9
 """Of an accuracy: less is the rounding of floats."""
 

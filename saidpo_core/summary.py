@@ -88,7 +88,8 @@ class Summary:
             f"stopped in round {t}: no explored problem gave a right and a wrong response ({counts}); "
             "a harder pool would give the policy more to learn"
         )
-        self._tree["stopped"] = {"round": t, "explored": len(explored), **counts_of(explored)}
+        tokens = sum(item.tokens for item in explored)
+        self._tree["stopped"] = {"round": t, "explored": len(explored), "tokens": tokens, **counts_of(explored)}
         self._diagnose(t)
 
     def finish(self) -> None:
@@ -118,9 +119,11 @@ class Summary:
         self.run_dir.observers.after_round(self._tree["rounds"][-1], self._tree)
 
     def _diagnose(self, t: int) -> None:
+        said = [(found["name"], found["message"]) for found in self._tree["findings"]]
         for finding in self.run_dir.observers.diagnose(self._tree):
-            told = {"name": finding.name, "message": finding.message, "advice": finding.advice}
-            self._tree["findings"].append({"round": t, **told})
+            if (finding.name, finding.message) not in said:  # a round that was stopped has no row of its own
+                told = {"name": finding.name, "message": finding.message, "advice": finding.advice}
+                self._tree["findings"].append({"round": t, **told})
 
     def _write(self) -> None:
         write_atomically(

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from saidpo_core.parts import Parts
 from saidpo_core.preflight import preflight
 from saidpo_core.records import Evaluation, GroupScore, Problem, Prompt
 from saidpo_core.registry import Registry
-from saidpo_core.run_dir import RunDir, disk_errors, locked, write_atomically
+from saidpo_core.run_dir import RunDir, disk_errors, locked, sha256, write_atomically
 from saidpo_core.run_record import about, agree, fingerprint, recorded, take_back
 from saidpo_core.settings import Settings, read_toml, resolve
 
@@ -52,6 +52,8 @@ def evaluate_policy(
     for target in (out, responses):
         if target is not None and not target.parent.is_dir():
             raise UsageError(f"{target}: there is no folder {target.parent}")
+        if target is not None and target.is_dir():
+            raise UsageError(f"{target} is a folder; name a file")
     settings = settings_of(registry, given)
     parts = Parts(settings, registry)
     offer = parts.offer("evaluator")
@@ -72,6 +74,7 @@ def evaluate_policy(
         try:
             with parts:
                 problems = problems_to_measure(kept, parts, ())
+                _refuse_changed_files(settings, parts, problems, path)
                 parts.verifier.prepare({problem.domain for problem in problems})
                 warnings = preflight(kept, parts, model, problems)
                 evaluation = measure(kept, parts, 0, model, problems, {})
@@ -127,9 +130,27 @@ def _prompt_of(run: Path) -> Prompt:
         raise UsageError(f"{run / 'run.toml'}: about.prompt cannot be read ({error}); give --prompt") from error
 
 
+def _files(settings: Settings) -> list[Path]:
+    """Those that the evaluator is given: files, or all in a folder."""
+    options = settings.parts["evaluator"].options
+    places = [value for field in fields(options) if isinstance(value := getattr(options, field.name), Path)]
+    inside = [item for place in places if place.is_dir() for item in sorted(place.iterdir())]
+    return [item for item in (*places, *inside) if item.is_file()]
+
+
+def _refuse_changed_files(settings: Settings, parts: Parts, problems: Sequence[Problem], path: Path) -> None:
+    """The problems are read once and kept; where they came from files, those have to be as they were."""
+    if _files(settings) and isinstance(evaluator := parts.evaluator, BringsProblems):
+        with blame(parts.offer("evaluator"), "problems"):
+            now = evaluator.problems(())
+        if list(map(codecs.problem_to_json, now)) != list(map(codecs.problem_to_json, problems)):
+            raise UsageError(f"the problems that {path} was measured with were changed since; choose another --run-dir")
+
+
 def _default_path(settings: Settings, model: Path) -> Path:
     """Named after all that the result depends on, so that the same command finds its own."""
-    key = [settings.as_tree(), asdict(settings.prompt), fingerprint(model)]
+    files = [[item.name, sha256(item)] for item in _files(settings)]
+    key = [settings.as_tree(), asdict(settings.prompt), fingerprint(model), files]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:6]
     return Path("runs") / f"eval-{Path(settings.run.model).name or 'model'}-{digest}"
 

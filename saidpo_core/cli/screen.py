@@ -163,7 +163,7 @@ class Screen:
         self.console.print(self._round_table(rounds))
         first, last = rounds[0]["accuracy_balanced"], rounds[-1]["accuracy_balanced"]
         if first is not None and last is not None:
-            tokens = sum(row["tokens"] for row in rounds)
+            tokens = sum(row["tokens"] for row in rounds) + tree.get("stopped", {}).get("tokens", 0)
             gain = f"{100 * first:.1f}% -> {100 * last:.1f}% ({100 * (last - first):+.1f} points)"
             self.console.print(f"[bold]balanced held-out accuracy {gain} for {tokens:,} generated tokens[/bold]")
         self._say_spared(tree)

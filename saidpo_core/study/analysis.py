@@ -103,7 +103,8 @@ def read_run(job: Job) -> Run | None:
     if None in curve:
         raise SaidpoError(f"{job.folder}: no held-out problems, so nothing to compare; give the pool some")
     curve += [curve[-1]] * (1 + job.settings.run.rounds - len(curve))
-    return Run(tuple(curve), {key: float(sum(row.get(key) or 0 for row in rows[1:])) for key in _BUDGETS})
+    spent = [*rows[1:], tree.get("stopped", {})]  # a round that found nothing to learn has no row, and cost tokens
+    return Run(tuple(curve), {key: float(sum(row.get(key) or 0 for row in spent)) for key in _BUDGETS})
 
 
 def _arm(study: Study, arm: str, runs: Mapping[Job, Run], scores: Sequence[str]) -> dict[str, Any]:

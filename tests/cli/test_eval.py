@@ -81,6 +81,27 @@ def test_a_table_json_and_responses(saidpo: Saidpo, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_file_that_was_changed_is_measured_anew_and_refused_where_the_old_one_was(
+    saidpo: Saidpo, tmp_path: Path
+) -> None:
+    write_files(tmp_path)
+    command = ("eval", *MEASURE, "--out=result.json")
+
+    def measured(*more: str) -> float:
+        assert saidpo(*command, *more, cwd=tmp_path).returncode == 0
+        return float(json.loads((tmp_path / "result.json").read_text())["benchmarks"]["books"]["accuracy"])
+
+    assert measured() > 0
+    assert measured("--run-dir=mine") > 0
+    books = tmp_path / "files/books.jsonl"
+    books.write_text(books.read_text().replace('"answer": ', '"answer": 9'))
+    assert measured() == 0
+    done = saidpo(*command, "--run-dir=mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "the problems that mine was measured with were changed since; choose another --run-dir" in done.stderr
+
+
+@pytest.mark.slow
 def test_a_runs_last_policy_is_measured_as_it_was_trained(
     saidpo: Saidpo, finished: FinishedRun, tmp_path: Path
 ) -> None:

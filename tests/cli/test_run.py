@@ -261,6 +261,9 @@ def test_a_run_that_finds_nothing_more_to_learn_stops_and_says_so(tmp_path: Path
     tree = json.loads((tmp_path / "run/summary.json").read_text())
     assert tree["finished"] is True
     assert [row["round"] for row in tree["rounds"]] == [0, 1]
+    assert tree["stopped"]["tokens"] == sum(item.tokens for item in explored(tmp_path / "run", 2))
+    assert f"for {tree['rounds'][1]['tokens'] + tree['stopped']['tokens']:,} generated tokens" in done.stdout
+    assert len({(found["name"], found["message"]) for found in tree["findings"]}) == len(tree["findings"])
     # The reserve of the draw was tried before it gave up: 24 probed, twice 40 drawn.
     assert len(explored(tmp_path / "run", 2)) == 24 + 2 * 40
     assert saidpo(*FLAGS, *ruin, "--run-dir=run", cwd=tmp_path).returncode == 3

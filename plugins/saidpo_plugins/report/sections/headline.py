@@ -44,7 +44,8 @@ def gain(run: RunData) -> tuple[float, float, float, float] | None:
 
 
 def tokens_of(run: RunData) -> int:
-    return sum(row["tokens"] for row in run.rows)
+    spent: list[int] = [row["tokens"] for row in run.rows]
+    return sum(spent) + int(run.record.get("stopped", {}).get("tokens", 0))
 
 
 def _numbers(run: RunData) -> list[Number]:
