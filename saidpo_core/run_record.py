@@ -16,8 +16,10 @@ from typing import Any
 import saidpo_core
 from saidpo_core.errors import UsageError
 from saidpo_core.events import OBSERVERS_FOLDER
+from saidpo_core.kind_options import all_specs
+from saidpo_core.options import plain, specs_of
 from saidpo_core.run_dir import write_atomically
-from saidpo_core.settings import Settings, differences
+from saidpo_core.settings import RunOptions, Settings, differences
 
 _PACKAGES = (
     "torch",
@@ -47,7 +49,7 @@ def agree(settings: Settings, model: Path, path: Path) -> None:
             )
         write_atomically(file, _HEAD + tomli_w.dumps({**tree, "about": about(settings, model)}))
         return
-    known = same_settings(path, tree, advice="give the old ones, or another --run-dir")
+    known = same_settings(path, settings, advice="give the old ones, or another --run-dir")
     if known.get("prompt") != _prompt(settings):
         raise UsageError(
             f"{settings.run.prompt} was changed since the run in {path} was started (what it was stands in {file}, "
@@ -78,14 +80,26 @@ def recorded(path: Path, *, advice: str = "") -> tuple[dict[str, Any], dict[str,
     return settings, about if isinstance(about, dict) else {}
 
 
-def same_settings(path: Path, tree: Mapping[str, Any], *, advice: str) -> dict[str, Any]:
-    """What ``run.toml`` tells besides the settings (``about``). Raises ``UsageError`` if those are not ``tree``."""
+def same_settings(path: Path, settings: Settings, *, advice: str) -> dict[str, Any]:
+    """What ``run.toml`` tells besides the settings (``about``). Raises ``UsageError`` if those are not ``settings``."""
     old, known = recorded(path, advice=advice)
-    changed = differences(old, tree)
+    changed = differences(_with_new_options(old, settings), settings.as_tree())
     if changed:
         listed = "".join(f"\n  {line}" for line in changed)
         raise UsageError(f"the run in {path} was started with other settings:{listed}\n{advice}")
     return known
+
+
+def _with_new_options(old: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """``old`` with the defaults of options that the version which wrote it did not have: its run had no others."""
+    filled = {spec.name: plain(spec.default) for spec in specs_of(RunOptions)} | dict(old)
+    now = settings.as_tree()
+    for kind, chosen in settings.parts.items():
+        mine = old.get(kind)
+        if isinstance(mine, dict) and mine.get("name") == chosen.offer.name:
+            defaults = {spec.name: plain(spec.default) for spec in all_specs(kind, type(chosen.options))}
+            filled[kind] = {name: value for name, value in defaults.items() if name in now[kind]} | mine
+    return {name: value for name, value in filled.items() if name in now or name in old}
 
 
 def take_back(path: Path, error: Exception) -> None:

@@ -72,7 +72,7 @@ def is_complete(job: Job) -> bool:
     """Whether the run has ended. Raises ``UsageError`` if its folder holds a run with other settings."""
     if not (job.folder / "run.toml").is_file():
         return False
-    same_settings(job.folder, job.settings.as_tree(), advice="choose another --out")
+    same_settings(job.folder, job.settings, advice="choose another --out")
     return (job.folder / "summary.json").is_file() and bool(read_summary(job.folder).get("finished"))
 
 

@@ -54,6 +54,22 @@ def test_other_settings_are_refused_with_the_difference(settings: Settings, mode
         agree(other, model, run)
 
 
+def test_a_run_of_a_version_with_fewer_options_goes_on_with_their_defaults(
+    settings: Settings, model: Path, run: Path
+) -> None:
+    agree(settings, model, run)
+    file = run / "run.toml"
+    lines = file.read_text().splitlines(keepends=True)
+    older = [line for line in lines if not line.startswith(("chunk = ", "probe_min = ", "alpha = "))]
+    assert len(older) == len(lines) - 3
+    file.write_text("".join(older))
+    agree(settings, model, run)
+    changed = {"generator.chunk": 7, "probe_min": 9}
+    other = resolve(load_registry(), changed, {key: f"--{key}" for key in changed})
+    with pytest.raises(UsageError, match=r"(?s)probe_min: 120 -> 9.*generator.chunk: 64 -> 7"):
+        agree(other, model, run)
+
+
 def test_a_fingerprint_sees_names_sizes_and_both_ends(model: Path) -> None:
     first = fingerprint(model)
     assert fingerprint(model) == first
