@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from saidpo_plugins.verifiers.answers import choices, clock, relations, words
+from saidpo_plugins.verifiers.answers import choices, clock, lists, relations, words
 from saidpo_plugins.verifiers.answers.expressions import Unreadable
 from saidpo_plugins.verifiers.answers.numbers import number
-from saidpo_plugins.verifiers.answers.reals import as_reals, same_reals
+from saidpo_plugins.verifiers.answers.reals import as_reals, is_condition, same_reals, variables
 from saidpo_plugins.verifiers.answers.single import Ask, Decision, is_value, same_single
 from saidpo_plugins.verifiers.answers.spelling import normalise
 from saidpo_plugins.verifiers.answers.structure import Form, parse
@@ -25,7 +24,6 @@ _PIECE_LIMIT = 500
 _REMARK = re.compile(r"(.*[\d\w})%°])\((?:\\text\{)?([a-zA-Z]{3}[a-zA-Z -]*)\}?\)")
 _TWICE = re.compile(r"([^()]*[^() ]) ?\((?:≈|=|or |approximately |about )?([^()]*)\)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
-_LEADING_PLUS = re.compile(r"(^|[=(,])\+")
 
 
 def undecided(gold: str, answer: str) -> Decision:
@@ -105,18 +103,26 @@ class _Comparison:
         """Compares two answers of whatever form."""
         if gold.text == answer.text:
             return True
-        gold, answer = (_spread(form) for form in (gold, answer))
+        gold, answer = (lists.spread(form) for form in (gold, answer))
         kinds = {gold.kind, answer.kind}
-        decision = None
-        if "relation" in kinds:
+        if kinds in ({"relation", "list"}, {"relation", "tuple"}):
+            gold, answer = (lists.system(form) for form in (gold, answer))
+            kinds = {gold.kind, answer.kind}
+        decision = self.conditions(gold, answer)
+        if decision is not None:
+            return decision
+        if "built" in kinds:
+            decision = self.built(gold, answer)
+        elif "list" in kinds and lists.connectives_differ(gold, answer):
+            return False
+        elif "relation" in kinds:
             decision = self.relations(gold, answer)
         elif kinds == {"one"}:
             return self.single(gold.text, answer.text)
         elif kinds <= {"ratio", "one"}:
             decision = self.ratios(gold, answer)
         elif kinds <= {"list", "set", "one"} and not {gold.text, answer.text} & {"ℝ", "∅"}:
-            # 3/4, or 0.75: one value said twice is still one
-            decision = self.unordered(*((form,) if form.kind == "one" else form.items for form in (gold, answer)))
+            decision = self.values(gold, answer)
         elif kinds == {"tuple"}:
             decision = self.tuples(gold, answer)
         elif kinds == {"matrix"}:
@@ -134,16 +140,49 @@ class _Comparison:
             return same_reals(left, right)
         if any(_are_unlike(*pair) for pair in ((gold, answer), (answer, gold))):
             return False
+        if {gold.kind, answer.kind} == {"set", "tuple"}:
+            return False
         if gold.kind == answer.kind == "union" and set(gold.signs + answer.signs) == {"∪"}:
             return self.unordered(gold.items, answer.items) or None
         return self.ask(gold.text, answer.text)
 
-    def unordered(self, golds: Sequence[Form], answers: Sequence[Form]) -> Decision:
-        """Every item of each has its equal in the other."""
+    def conditions(self, gold: Form, answer: Form) -> Decision:
+        """``x > 3``, ``x > 1 and x < 3``, ``(1,3)`` as sets of real numbers; conditions on two variables differ."""
+        if not (is_condition(gold) or is_condition(answer)):
+            return None
+        names = variables(gold), variables(answer)
+        if all(names) and names[0] != names[1]:
+            return False
+        left, right = as_reals(gold), as_reals(answer)
+        return None if left is None or right is None else same_reals(left, right)
+
+    def built(self, gold: Form, answer: Form) -> Decision:
+        """``{x | x^2 > 3}`` is its condition; with a domain only a set with the same one is like it."""
+        one, other = (form.signs if form.kind == "built" else "" for form in (gold, answer))
+        if one != other:
+            return False
+        if one or gold.kind == answer.kind or "relation" in (gold.kind, answer.kind):
+            return self.forms(*(form.items[0] if form.kind == "built" else form for form in (gold, answer)))
+        return None
+
+    def values(self, gold: Form, answer: Form) -> Decision:
+        """Lists and sets: in the order of their names if one has names. One value said twice is still one."""
+        for named, bare in ((gold, answer), (answer, gold)):
+            items = lists.named_values(named)
+            if items is not None and not any(map(relations.assignment, bare.items)):
+                pair = (items, bare.items) if named is gold else (bare.items, items)
+                return bare.kind == "list" and self.ordered(*pair)
+        pieces = [(form,) if form.kind == "one" else form.items for form in (gold, answer)]
+        return self.unordered(*pieces, repeated=lists.repeats(gold))
+
+    def unordered(self, golds: Sequence[Form], answers: Sequence[Form], *, repeated: bool = False) -> Decision:
+        """Every item of each has its equal in the other; as often as in the gold answer if that repeats one."""
         texts = {form.text for form in golds} & {form.text for form in answers}
         if len(texts) == len(golds) == len(answers):
             return True
         found = [[self.forms(gold, answer) for answer in answers] for gold in golds]
+        if repeated and not lists.one_to_one(found):
+            return None if any(None in line for line in found) and len(golds) == len(answers) else False
         result: Decision = len(golds) == len(answers) or bool(golds and answers)
         for line in (*found, *zip(*found, strict=True)):
             if True not in line:
@@ -168,12 +207,10 @@ class _Comparison:
         listed, pair = (gold, answer) if gold.kind == "list" else (answer, gold)
         if len(pair) == 2 and pair.signs != "()":
             return False  # an interval
-        named = [item for item in map(relations.assignment, listed.items) if item]
-        if named:
-            if len({label for label, _ in named}) < len(listed):
-                return None
-            listed = replace(listed, items=tuple(value for _, value in sorted(named, key=lambda item: item[0])))
-        return self.ordered(listed.items, pair.items) if gold.kind == "list" else self.ordered(pair.items, listed.items)
+        items = lists.named_values(listed) or listed.items
+        if items is listed.items and any(map(relations.assignment, items)):
+            return None
+        return self.ordered(items, pair.items) if gold.kind == "list" else self.ordered(pair.items, items)
 
     def matrices(self, gold: Form, answer: Form) -> Decision:
         if gold.signs != answer.signs:
@@ -225,9 +262,6 @@ class _Comparison:
             return self.chains(chains[0] or [gold], chains[1] or [answer])
         if gold.kind == answer.kind and gold.signs == answer.signs == "=":
             return self.equations(gold, answer)
-        lefts, rights = as_reals(gold), as_reals(answer)
-        if lefts is not None and rights is not None:
-            return same_reals(lefts, rights)
         return self.inequalities(gold, answer) if gold.kind == answer.kind else None
 
     def chains(self, golds: list[Form], answers: list[Form]) -> Decision:
@@ -259,21 +293,3 @@ def _are_unlike(one: Form, other: Form) -> bool:
 def _all(decisions: Iterable[Decision]) -> Decision:
     found = list(decisions)
     return False if False in found else None if None in found else True
-
-
-def _spread(form: Form) -> Form:
-    """``x = ±2`` and ``1±√2`` as lists of two; in a list, each item that has a sign of both."""
-    if "±" not in form.text and "∓" not in form.text:
-        return form
-    if form.kind in ("list", "set"):
-        return replace(form, items=tuple(item for part in form.items for item in _both(part)))
-    both = _both(form)
-    return Form("list", form.text, both) if len(both) == 2 else form
-
-
-def _both(form: Form) -> tuple[Form, ...]:
-    """The two that ``±`` stands for."""
-    if form.text.count("±") != 1 or form.kind not in ("one", "relation"):
-        return (form,)
-    upper = form.text.replace("±", "+").replace("∓", "-")
-    return parse(_LEADING_PLUS.sub(r"\1", upper)), parse(form.text.replace("±", "-").replace("∓", "+"))

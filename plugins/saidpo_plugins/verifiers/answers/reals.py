@@ -6,6 +6,7 @@ Each is brought into one form, the sorted list of its disjoint intervals, so tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,8 @@ from saidpo_plugins.verifiers.answers.values import constant
 
 _FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤", "=": "=", "≠": "≠"}
 _DIGITS = 50
+_LISTED = 200  # whole numbers
+_ABSOLUTE = re.compile(r"\|([a-zA-Z])([-+][^|]+)?\|")
 
 
 @dataclass(frozen=True)
@@ -44,25 +47,72 @@ def as_reals(form: Form) -> Reals | None:
     if form.kind == "union":
         return _united(form)
     if form.kind == "relation":
-        return _related(form)
+        return _related(form) or _absolute(form)
+    if form.kind == "built":
+        return _built(form)
     if form.kind == "set":
         return _joined([_point(item.text) for item in form.items])
     if form.kind == "tuple" and len(form) == 2:
         low, high = (_bound(item.text) for item in form.items)
-        if low is None or high is None or (low.infinite == high.infinite == 0 and _compare(low, high) >= 0):
+        if low is None or high is None or low.infinite > 0 or high.infinite < 0:
+            return None
+        if low.infinite == high.infinite == 0 and _compare(low, high) >= (form.signs == "[]"):
             return None
         return _interval(low, high, form.signs[0] == "[", form.signs[1] == "]")
-    if form.kind == "list":
-        parts = [as_reals(item) for item in form.items]
-        narrowing = all(item.kind == "relation" and item.signs != "=" for item in form.items)
-        return _met(parts) if narrowing and " or" not in form.text else _joined(parts)
-    return None
+    return _listed(form) if form.kind == "list" else None
 
 
 def same_reals(left: Reals, right: Reals) -> bool:
     return len(left) == len(right) and all(
         _compare(a, b) == 0 for one, two in zip(left, right, strict=True) for a, b in zip(one, two, strict=True)
     )
+
+
+def variables(form: Form) -> frozenset[str]:
+    """The variables that conditions are about; the one that a set is built with is only a name."""
+    if form.kind == "relation":
+        names = (_ABSOLUTE.fullmatch(item.text) for item in form.items)
+        letters = {match[1] for match in names if match}
+        return frozenset(
+            name.lower() for name in letters | {item.text for item in form.items if _is_variable(item.text)}
+        )
+    return frozenset().union(*map(variables, form.items)) if form.kind == "list" else frozenset()
+
+
+def is_condition(form: Form) -> bool:
+    """Whether an inequality is part of ``form``: ``x > 3``, ``x < 1 or x > 2``."""
+    if form.kind == "relation":
+        return not set(form.signs) <= {"=", "≈"}
+    return form.kind in ("list", "built") and any(map(is_condition, form.items))
+
+
+def _listed(form: Form) -> Reals | None:
+    """``and`` narrows, ``or`` joins; after a comma, conditions that exclude each other are cases."""
+    parts = [_point(item.text) if item.kind == "one" else as_reals(item) for item in form.items]
+    if len(variables(form)) > 1 or None in parts:
+        return None
+    related = [item for item in form.items if item.kind == "relation"]
+    if form.signs == "∨" or not related:
+        return _joined(parts)
+    if len(related) < len(parts) or any(item.signs == "=" for item in related):
+        return None if form.signs == "∧" or any(map(is_condition, form.items)) else _joined(parts)
+    return _met(parts) if form.signs == "∧" else _met(parts) or _joined(parts)
+
+
+def _built(form: Form) -> Reals | None:
+    """``{x | x > 3}``; of whole numbers only so many that they can be listed."""
+    reals = as_reals(form.items[0])
+    if form.signs in ("", "ℝ") or reals is None:
+        return reals
+    ends = [bound for interval in reals for bound in interval]
+    if form.signs == "ℚ" or any(bound.infinite for bound in ends):
+        return None
+    whole = [arithmetic(_DIGITS).float(bound.value) for bound in ends]
+    if not whole or whole[-1] - whole[0] > _LISTED or (form.signs == "ℕ" and whole[0] < 1):
+        return None  # whether 0 is natural is open
+    numbers = range(int(whole[0]) - 1, int(whole[-1]) + 2)
+    points = [_interval(bound, bound, True, True) for bound in (Bound(0, Fraction(number)) for number in numbers)]
+    return _met([_joined(list(points)), reals])
 
 
 def _united(form: Form) -> Reals | None:
@@ -80,18 +130,40 @@ def _united(form: Form) -> Reals | None:
 def _related(form: Form) -> Reals | None:
     """``x > 3``, ``-1 < x ≤ 2``, ``x ≠ 0``: one variable alone, between numbers."""
     names = [item.text for item in form.items]
-    variables = [i for i, name in enumerate(names) if len(name) == 1 and name.isalpha() and name not in "ei"]
-    if len(variables) != 1:
+    places = [i for i, name in enumerate(names) if _is_variable(name)]
+    if len(places) != 1:
         return None
     parts: list[Reals | None] = []
     for i, sign in enumerate(form.signs):
-        if sign not in _FLIPPED or variables[0] not in (i, i + 1):
+        if sign not in _FLIPPED or places[0] not in (i, i + 1):
             return None
-        bound = _bound(names[i + 1 if variables[0] == i else i])
+        bound = _bound(names[i + 1 if places[0] == i else i])
         if bound is None:
             return None
-        parts.append(_half_line(sign if variables[0] == i else _FLIPPED[sign], bound))
+        parts.append(_half_line(sign if places[0] == i else _FLIPPED[sign], bound))
     return _met(parts)
+
+
+def _absolute(form: Form) -> Reals | None:
+    """``|x| < 1``, ``3 ≤ |x-2|``."""
+    if len(form) != 2 or form.signs not in _FLIPPED:
+        return None
+    sign, sides = form.signs, [item.text for item in form.items]
+    if "|" not in sides[0]:
+        sign, sides = _FLIPPED[sign], sides[::-1]
+    match, radius = _ABSOLUTE.fullmatch(sides[0]), _bound(sides[1])
+    if match is None or radius is None or radius.infinite or _compare(radius, Bound(0)) <= 0:
+        return None
+    low, high = (_bound(f"-({match[2] or 0}){side}({sides[1]})") for side in "-+")
+    if low is None or high is None or sign in "=≠":
+        return None
+    if sign in "<≤":
+        return _interval(low, high, sign == "≤", sign == "≤")
+    return _joined([_half_line(_FLIPPED[sign], low), _half_line(sign, high)])
+
+
+def _is_variable(name: str) -> bool:
+    return len(name) == 1 and name.isalpha() and name not in "eiπℝℤℕℚ"
 
 
 def _half_line(sign: str, bound: Bound) -> Reals:

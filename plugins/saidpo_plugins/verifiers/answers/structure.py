@@ -14,6 +14,7 @@ _OPENING, _CLOSING = "([{", ")]}"
 _RELATION = re.compile(r"[=<>≤≥≠∈≈]")
 _SET_SIGN = re.compile(r"[∪∩∖]|(?<=[)\]}ℝℤℕℚ])-(?=\\\{)")
 _LIST_SIGN = re.compile(r",? ?(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z]) ?|[,;]|\\\\|&")
+_OR = re.compile(r",? ?(?<![a-zA-Z\\])or(?![a-zA-Z]) ?")
 _THOUSANDS = re.compile(r"(?<![\d.,])[-+]?\d{1,3}(?:,\d{3})+(?![\d,])")
 _MATRIX = re.compile(
     r"\\begin\{([bpvBV]?)(?:small)?(?:matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1(?:small)?(?:matrix|array)\}",
@@ -27,13 +28,14 @@ ITEM_LIMIT = 200
 
 @dataclass(frozen=True)
 class Form:
-    """``kind`` is ``one``, ``list``, ``set``, ``tuple``, ``matrix``, ``ratio``, ``relation`` or ``union``."""
+    """``kind``: ``one``, ``list``, ``set``, ``built``, ``tuple``, ``matrix``, ``ratio``, ``relation``, ``union``."""
 
     kind: str
     text: str
     items: tuple[Form, ...] = ()
     signs: str = ""
-    """Brackets of a tuple, relations or set operations between the items, kind of matrix."""
+    """Brackets of a tuple, relations or set operations between the items, kind of matrix; ``∧`` or ``∨`` of a list, if
+    that is said; the domain of a set that is built by a condition, its only item."""
     columns: int = 0
 
     def __len__(self) -> int:
@@ -59,7 +61,8 @@ def _matrix(text: str, depth: int) -> Form | None:
         if cases is None:
             return None
         lines = [line.replace("&", "").strip(" ,") for line in cases[1].split("\\\\")]
-        return Form("list", text, _all([line for line in lines if line], depth))
+        connective = "∧" if text.startswith("\\begin{cases}") else ""
+        return Form("list", text, _all([line for line in lines if line], depth), connective)
     if "\\begin" in match[2]:
         return None
     rows = [row.strip() for row in re.split(r"\\\\", match[2])]
@@ -90,7 +93,7 @@ def _bracketed(text: str, depth: int) -> Form | None:
                 continue
             built = _BUILDER.fullmatch(text)
             if built:
-                return parse(built[3].strip(), depth + 1)
+                return Form("built", text, (parse(built[3].strip(), depth + 1),), built[2] or "")
             items = _split(inner, _LIST_SIGN)
             return Form("set", text, _all(items, depth) if inner.strip() else ())
         if opening in "([" and closing in ")]" and _ends(text, 0) != len(text):
@@ -117,12 +120,18 @@ def _rows(text: str, rows: tuple[Form, ...]) -> Form:
 
 
 def _listed(text: str, depth: int) -> Form | None:
+    """``1, 2`` and ``x>1 and x<3``; in ``x=1, y=2 or x=3, y=4`` the ``or`` comes first."""
     if _THOUSANDS.fullmatch(text):
         return None
-    items = _split(text, _LIST_SIGN)
-    if len(items) > 1 and re.fullmatch(r"[<>≤≥=≠].*", items[-1]) is None:
-        return Form("list", text, _all(_with_names(items), depth))
-    return None
+    pieces, signs = _cut(text, _LIST_SIGN, True)
+    items, said = [piece.strip() for piece in pieces], {sign.strip(" ,") for sign in signs}
+    if len(items) < 2 or re.fullmatch(r"[<>≤≥=≠].*", items[-1]):
+        return None
+    cases = _split(text, _OR) if "or" in said else []
+    if cases and ("and" in said or len(_split(cases[-1], _LIST_SIGN)) > 1):
+        return Form("list", text, _all(cases, depth), "∨")
+    connective = "∨" if "or" in said else "∧" if "and" in said else ""
+    return Form("list", text, _all(_with_names(items), depth), connective)
 
 
 def _with_names(items: list[str]) -> list[str]:
