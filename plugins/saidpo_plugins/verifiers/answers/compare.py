@@ -16,12 +16,13 @@ from saidpo_plugins.verifiers.answers.reals import as_reals, is_condition, same_
 from saidpo_plugins.verifiers.answers.single import Ask, Decision, is_value, same_single
 from saidpo_plugins.verifiers.answers.spelling import normalise
 from saidpo_plugins.verifiers.answers.structure import Form, parse
+from saidpo_plugins.verifiers.answers.units import is_known
 from saidpo_plugins.verifiers.answers.values import proportional
 
 LENGTH_LIMIT = 1000
 _PIECE_LIMIT = 500
 
-_REMARK = re.compile(r"(.*[\d\w})%°])\((?:\\text\{)?([a-zA-Z]{3}[a-zA-Z -]*)\}?\)")
+_REMARK = re.compile(r"(.*[\d\w})%°]) ?\((?:\\text\{)?([a-zA-Z][a-zA-Z ]*)\}?\)")
 _TWICE = re.compile(r"([^()]*[^() ]) ?\((?:≈|=|or |approximately |about )?([^()]*)\)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 
@@ -68,8 +69,8 @@ def _whole(gold: str, answer: str, ask: Ask) -> Decision:
     if rough and not gold_rough and "." not in gold:
         return False  # about 5 is not 5, but about 3.14 is what 3.14 says
     remark = _REMARK.fullmatch(answer)
-    if remark and "(" not in gold and " or " not in remark[2]:
-        answer = remark[1]
+    if remark and is_known(remark[2]):
+        answer = f"{remark[1]}\\text{{{remark[2]}}}"  # 5 (cm)
     twice = _TWICE.fullmatch(answer)
     if twice and relations.says_again(twice[1], twice[2]):
         answer = twice[1]

@@ -43,6 +43,11 @@ def _is_other_than_a_value(text: str, value: str) -> bool:
 def _same_measure(gold: str, answer: str) -> Decision:
     """Numbers and terms with or without unit."""
     (left, left_unit, left_sure), (right, right_unit, right_sure) = split_unit(gold), split_unit(answer)
+    if any(
+        one.endswith("%") and not other.endswith("%") and unit
+        for one, other, unit in ((left, right, right_unit), (right, left, left_unit))
+    ):
+        return False  # 20% is not $20
     sure = left_sure and right_sure
     if compound(gold) or compound(answer):
         return compound(gold) == compound(answer)

@@ -74,7 +74,10 @@ _TEXT = re.compile(
 _TEXT_OF_SEVERAL = re.compile(r"\\text\{((?:[^{}]*[^{}a-zA-Z])?(?:and|or|to)(?:[^{}a-zA-Z][^{}]*)?)\}")
 _PRICE = re.compile(r"\s*\d[\d,.]*\s+(?:[a-zA-Z]{2,}\s*){1,9}")
 _BEFORE_NUMBER = re.compile(r"\$(?=\s?[\d.])")
-_SCALES = {"million": 6, "billion": 9, "trillion": 12}
+_SCALES = {"hundred": 2, "thousand": 3, "lakh": 5, "million": 6, "crore": 7, "billion": 9, "trillion": 12}
+_FACTORS = {word: f"*10^{{{power}}}" for word, power in _SCALES.items()} | {"dozen": "*12"}
+_PARTS = {"halves": 2, "thirds": 3, "quarters": 4, "fourths": 4, "fifths": 5, "sixths": 6, "sevenths": 7, "eighths": 8}
+_PARTS |= {"ninths": 9, "tenths": 10, "twelfths": 12, "hundredths": 100, "thousandths": 1000, "millionths": 10**6}
 
 _ESCAPED_TWICE = "d?frac|sqrt|text|mathrm|pi|infty|times|cdot|left|right|circ|leq?|geq?|cup|in|pm"
 
@@ -84,6 +87,25 @@ _Replacement = str | Callable[[re.Match[str]], str]
 def _rewrites(*rows: tuple[str, str, _Replacement]) -> tuple[tuple[str, re.Pattern[str], _Replacement], ...]:
     """What has to occur in a text for the pattern to be tried (quicker than trying it), pattern, replacement."""
     return tuple((sign, re.compile(pattern, re.ASCII), replacement) for sign, pattern, replacement in rows)
+
+
+_IN_TEXT = r"(?P<text>\\text\{{[ -]?)?(?P<word>{})(?![a-zA-Z])(?P<end> ?\}})?"
+
+
+def _scaled(match: re.Match[str]) -> str:
+    r"""``2.5*10^{6}`` of ``2.5 million``; what else stands in ``\text{ million dollars}`` stays there."""
+    return _FACTORS[match["word"].removesuffix("s")] + _rest_of_text(match)
+
+
+def _part(match: re.Match[str]) -> str:
+    """``\\frac{2}{3}`` of ``2 thirds``."""
+    return f"\\frac{{{match[1]}}}{{{_PARTS[match['word']]}}}" + _rest_of_text(match)
+
+
+def _rest_of_text(match: re.Match[str]) -> str:
+    if match["text"]:
+        return "" if match["end"] else "\\text{"
+    return match["end"] or ""
 
 
 _REWRITES = _rewrites(
@@ -114,8 +136,8 @@ _LATER = _rewrites(
     ("\\circ", r"\\circ(?![a-zA-Z])", "°"),
     ("\\%", r"\\%", "%"),
     ("", r"(?i: ?\bper ?cent(?:age)?(?: points?)?\b| ?\bpct\b)", "%"),
-    ("illion", r"(?<=[\d.])[ -]?(million|billion|trillion)\b", lambda m: f"*10^{{{_SCALES[m[1]]}}}"),
-    ("thousand", r"(?<=[\d.])[ -]?thousand\b", "*10^{3}"),
+    *((word, rf"(?<=[\d.}}])[ -]?{_IN_TEXT.format(f'{word}s?')}", _scaled) for word in _FACTORS),
+    *((word, rf"(?<![\w.,/}}^])(\d{{1,9}})[ -]?{_IN_TEXT.format(word)}", _part) for word in _PARTS),
     ("nf", r"(?<![a-zA-Z\\])(?:[Ii]nfinity|[Ii]nf)(?![a-zA-Z])", "∞"),
     ("pi", r"(?<![a-zA-Z\\])pi(?![a-zA-Z])", "π"),
     ("**", r"\*\*", "^"),

@@ -1,7 +1,8 @@
 """Units of measurement: ``5 cm``, ``5\\text{ cm}^2``, ``\\$5``, ``30°``, ``12 apples``.
 
 A unit may be left out, but not changed: two spellings of one unit agree (``cm`` and ``centimetres``), two units do not,
-even where one could be converted into the other (``100 cm`` is not ``1 m``). Whatever nouns follow a number are a unit.
+even where one could be converted into the other (``100 cm`` is not ``1 m``). Whatever nouns follow a number are a unit
+(but not every word, ``nouns``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from fractions import Fraction
 
 from saidpo_plugins.verifiers.answers import names
+from saidpo_plugins.verifiers.answers.nouns import may_be_unit
 from saidpo_plugins.verifiers.answers.spelling import DOLLAR
 
 _NAMES = {
@@ -74,11 +76,6 @@ _ANGLE = re.compile(r"sin|cos|tan|cot|sec|csc")
 _COMPOUND = re.compile(rf"(?:\d+(?:\.\d+)? ?{_ONE_UNIT},? ?(?:and )?){{2,4}}")
 _PART = re.compile(rf"(\d+(?:\.\d+)?) ?({_ONE_UNIT})")
 _WORD = re.compile(r"\\text\{([^{}]*)\}|([A-Za-z]+\.?|[°€£¥₹¢/])|\^\{?(-?\d)\}?|(\*)")
-_NOT_UNITS = names(
-    "is are was were be not or and if but no than then maybe perhaps probably about approximately roughly around to "
-    "for so mod when where which because since with some none either neither both else unless more less over under "
-    "between sin cos tan log ln exp sqrt lim max gcd lcm cot sec csc arcsin arccos arctan"
-) - {"sec"}
 _FILLERS = names("of the a an unit units total all each")
 _SYMBOLS = frozenset("xyzabcdefijknpqrtuvwABCDEFGHIMNOPQRSTUXYZ")
 
@@ -122,8 +119,10 @@ def _without_commands(text: str) -> str:
 
 def _is_unit(unit: str, space: bool) -> bool:
     words = re.findall(r"\\text|°|[A-Za-z]+|[€£¥₹¢]", re.sub(r"(?<=\\text)\{[^{}]*\}", "", unit))
-    inner = re.findall(r"\\text\{([^{}]*)\}", unit)
-    if any(word.lower() in _NOT_UNITS for text in (*inner, *words) for word in re.findall("[A-Za-z]+", text)):
+    said = re.sub(r"\bin (?:total|all)\b|\\text", "", unit)
+    if re.search("[A-Za-z]", said) and not may_be_unit(re.findall("[A-Za-z]+", said)):
+        return False
+    if "(" in said and not is_known(said):
         return False
     if words and words[0] in ("\\text", "°", "€", "£", "¥", "₹", "¢"):
         return True
@@ -133,6 +132,13 @@ def _is_unit(unit: str, space: bool) -> bool:
     if len(first) == 1:
         return (space or "/" in unit or "^" in unit) and first not in _SYMBOLS
     return space and (len(first) > 2 or first in ("am", "pm", "in", "sq", "cu"))
+
+
+def is_known(words: str) -> bool:
+    """Whether all of these words are units of measurement, not just any nouns."""
+    found = re.findall("[A-Za-z]+", words)
+    known = {*_ALIASES.values(), "square", "cubic", "sq", "cu", "per", *_FILLERS}
+    return bool(found) and all(_word_name(word) in known for word in found)
 
 
 def unit_name(unit: str) -> str:
@@ -149,7 +155,9 @@ def unit_name(unit: str) -> str:
                 _raise(words, item.strip("^{}"))
                 continue
             name = _word_name(item)
-            if name in ("square", "sq", "cubic", "cu"):
+            if name in ("squared", "cubed"):
+                _raise(words, "2" if name == "squared" else "3")
+            elif name in ("square", "sq", "cubic", "cu"):
                 power = "3" if name.startswith("cu") else "2"
                 words.append(f"?{power}")
             elif name in ("/", "per"):
