@@ -1,7 +1,8 @@
 """Compares terms (``expressions``) by their values: exactly where they are rational, else numerically.
 
 Two terms are equal if they agree wherever both are real. This is tried at fixed points, rational numbers of both
-signs and a few whole ones, that no formula has a reason to know. Values that agree to 50 digits are computed again to
+signs and a few whole ones, that no formula has a reason to know; where something is rounded up or down, at many whole
+ones too (and for ``n``, ``k``, ``m`` at those only). Values that agree to 50 digits are computed again to
 1,000; there is no other tolerance. Numbers whose size is out of reach (``9^{9^{9^9}}``) equal no ordinary number, and
 are not compared with each other.
 """
@@ -21,6 +22,9 @@ _DIGITS, _MORE_DIGITS = 50, 1000
 _POINTS = 4
 _AXIS = ("17/11", "29/7", "-13/9", "5/23", "-31/12", "3", "47/6", "-1/7", "4", "2", "-5", "7")
 _COORDINATES = tuple(map(Fraction, _AXIS))
+_WHOLE_POINTS, _LEAST_WHOLE = 25, -6
+_WHOLE = frozenset(("n", "k", "m"))
+"""Variables that stand for whole numbers, as far as rounding is concerned."""
 _CONSTANTS = frozenset(("π", "e", "i"))
 
 _lock = threading.Lock()  # mpmath's caches are shared by all of its contexts
@@ -67,7 +71,7 @@ def proportional(left: Node, right: Node) -> bool | None:
     numbers = arithmetic(_DIGITS)
     ratios: list[Value] = []
     with _lock:
-        for point in _points(names):
+        for point in _points(names, _is_stepped(left) or _is_stepped(right)):
             try:
                 ratio = numbers.divide(evaluate(left, point, numbers), evaluate(right, point, numbers))
             except (Undefined, RecursionError):
@@ -119,7 +123,8 @@ def _equal_at_points(left: Node, right: Node, names: list[str]) -> bool | None:
     numbers = arithmetic(_DIGITS)
     agreed: list[Mapping[str, Fraction]] = []
     beyond_the_real: list[bool] = []
-    for point in _points(names):
+    stepped = _is_stepped(left) or _is_stepped(right)
+    for point in _points(names, stepped):
         try:
             a, b = evaluate(left, point, numbers), evaluate(right, point, numbers)
         except Undefined:
@@ -135,7 +140,7 @@ def _equal_at_points(left: Node, right: Node, names: list[str]) -> bool | None:
             return False
         else:
             agreed.append(point)
-            if len(agreed) >= _POINTS:
+            if len(agreed) >= _POINTS and not stepped:
                 break
     if len(agreed) < 2 and not all(beyond_the_real):
         return False if not agreed else None
@@ -150,7 +155,20 @@ def _confirmed(left: Node, right: Node, point: Mapping[str, Fraction]) -> bool |
     return None if numbers.vanishing(a, b) else numbers.near(a, b)
 
 
-def _points(names: list[str]) -> Iterator[dict[str, Fraction]]:
+def _is_stepped(node: Node) -> bool:
+    """Whether something in a term is rounded, so that it jumps at whole numbers."""
+    if node[0] == "fn" and node[1] in ("floor", "ceil"):
+        return True
+    return any(_is_stepped(part) for part in node[1:] if isinstance(part, tuple))
+
+
+def _points(names: list[str], stepped: bool) -> Iterator[dict[str, Fraction]]:
+    if stepped:
+        for row in range(_WHOLE_POINTS):
+            whole = (_LEAST_WHOLE + row * (7 if k else 1) % _WHOLE_POINTS + k for k in range(len(names)))
+            yield dict(zip(names, map(Fraction, whole), strict=True))
+    if stepped and _WHOLE.issuperset(name.lower() for name in names):
+        return
     for row in range(len(_COORDINATES)):
         shift = Fraction(1, 3) if row < 5 else 0  # the later points are whole where they can be
         yield {name: _COORDINATES[(row + 5 * k) % len(_COORDINATES)] + k * shift for k, name in enumerate(names)}
