@@ -12,7 +12,6 @@ The paper does not say how it finds answers: all of this is **ours**; ``docs/ver
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from saidpo_plugins.verifiers.thinking import outside_thinking
 
@@ -28,6 +27,19 @@ _MARK = re.compile(
     r"|^[#*_ \t]{0,10}(?:the )?(?:final )?answers?[*_ \t]{0,6}$(?=\s+\S)",  # as a heading
     re.IGNORECASE | re.MULTILINE,
 )
+_SENTENCES = re.compile(r"[.!?:;\n。]")
+_NOT_SAID = re.compile(
+    r"\b(?:wrong|incorrect|mistaken|false|old|previous|earlier|initial|suppose|supposing|assume|assuming|if|whether|"
+    r"unless|check(?: that)?)\b(?:[ \t*_]+(?:that|the|my|your|our|final|first|then))*[ \t*_]*$",
+    re.IGNORECASE,
+)
+_UNSURE = re.compile(
+    r"(?:(?:\bnot|n['’]t|\bnever)[ \t]+(?:\w+[ \t]+)?(?:sure|certain|convinced|think|believe|know|say|claim)|"
+    r"\b(?:unsure|uncertain|doubt))\b(?:(?!\bbut\b)[^,])*$",
+    re.IGNORECASE,
+)
+_BEFORE = 80
+"""So far before a mark its sentence is looked at."""
 _HASHES = re.compile(r"(?<!#)####(?!#)")
 _HEADING = re.compile(r"[ \t]*(?:\*\*)?(?:\d{1,3}[.):][ \t]+\S|[^\W\d_]{2,})")
 _FILLER = re.compile(
@@ -84,9 +96,11 @@ def marked(text: str, lines: int = 1) -> tuple[bool, str | None]:
     hashes = _after_hashes(text)
     if hashes >= 0:
         return True, _clean(_PHRASE.sub("", _taken(text, hashes, lines)))
-    mark = _last(_MARK.finditer(text, max(0, len(text) - _PHRASE_REACH)))
+    mark = _last_said(text)
     if mark is None:
         return False, None
+    if _UNSURE.search(_before(text, mark)):
+        return True, None
     answer = _taken(text, _skip(text, mark.end()), lines)
     return True, _clean(answer if lines > 1 else _first_sentence(answer))
 
@@ -188,11 +202,18 @@ def _is_list_of_words(line: str) -> bool:
     return line.count(",") + 1 >= len(line.split()) / 2
 
 
-def _last(matches: Iterable[re.Match[str]]) -> re.Match[str] | None:
+def _last_said(text: str) -> re.Match[str] | None:
+    """The last mark of an answer that the text means to give: ``the wrong answer is 5`` marks none."""
     last = None
-    for match in matches:
-        last = match
+    for match in _MARK.finditer(text, max(0, len(text) - _PHRASE_REACH)):
+        if _NOT_SAID.search(_before(text, match)) is None:
+            last = match
     return last
+
+
+def _before(text: str, mark: re.Match[str]) -> str:
+    """The part of the sentence before a mark, as far as it matters."""
+    return _SENTENCES.split(text[max(0, mark.start() - _BEFORE) : mark.start()])[-1]
 
 
 def _clean(answer: str | None) -> str | None:

@@ -9,21 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from saidpo_plugins.verifiers.answers import choices, clock, lists, relations, words
+from saidpo_plugins.verifiers.answers import asides, choices, clock, lists, relations, words
 from saidpo_plugins.verifiers.answers.expressions import Unreadable
 from saidpo_plugins.verifiers.answers.numbers import number
 from saidpo_plugins.verifiers.answers.reals import as_reals, is_condition, same_reals, variables
 from saidpo_plugins.verifiers.answers.single import Ask, Decision, is_value, same_single
 from saidpo_plugins.verifiers.answers.spelling import normalise
 from saidpo_plugins.verifiers.answers.structure import Form, parse
-from saidpo_plugins.verifiers.answers.units import is_known
 from saidpo_plugins.verifiers.answers.values import proportional
 
 LENGTH_LIMIT = 1000
 _PIECE_LIMIT = 500
 
-_REMARK = re.compile(r"(.*[\d\w})%°]) ?\((?:\\text\{)?([a-zA-Z][a-zA-Z ]*)\}?\)")
-_TWICE = re.compile(r"([^()]*[^() ]) ?\((?:≈|=|or |approximately |about )?([^()]*)\)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -64,16 +61,11 @@ def _whole(gold: str, answer: str, ask: Ask) -> Decision:
     """What concerns an answer as a whole: hedges, rounding, a remark in brackets, the letter of a choice."""
     if words.is_hedged(answer, gold) or (clock.is_moment(gold) and is_value(answer)):
         return False
-    answer, rough = words.without_roughly(answer)
-    gold, gold_rough = words.without_roughly(gold)
+    answer, rough = asides.without_roughly(answer)
+    gold, gold_rough = asides.without_roughly(gold)
     if rough and not gold_rough and "." not in gold:
         return False  # about 5 is not 5, but about 3.14 is what 3.14 says
-    remark = _REMARK.fullmatch(answer)
-    if remark and is_known(remark[2]):
-        answer = f"{remark[1]}\\text{{{remark[2]}}}"  # 5 (cm)
-    twice = _TWICE.fullmatch(answer)
-    if twice and relations.says_again(twice[1], twice[2]):
-        answer = twice[1]
+    answer = asides.without_remark(answer)
     (_, gold_rest), (_, rest) = choices.choice(gold), choices.choice(answer)
     if bool(gold_rest) != bool(rest):  # "(C) 42" and "42"
         gold, answer = gold_rest or gold, rest or answer

@@ -31,6 +31,14 @@ def assignment(form: Form) -> tuple[str, Form] | None:
     return None
 
 
+def without_roughly(text: str) -> tuple[str, bool]:
+    """``x = 5`` for ``x ≈ 5``, and whether it was that; in ``\\sqrt2 ≈ 1.41`` the exact value is there."""
+    label, about, value = text.partition("≈")
+    if about and _LABEL.fullmatch(label.strip()) and label.strip() not in ("e", "i"):
+        return f"{label.strip()}={value.strip()}", True
+    return text, False
+
+
 def same_label(left: str, right: str) -> bool:
     """``f(x)`` and ``g(x)`` are both only names of the function that is asked for; ``x`` and ``y`` are not."""
     functions = _FUNCTION.fullmatch(left) and _FUNCTION.fullmatch(right)

@@ -16,6 +16,7 @@ _HEDGES = re.compile(
 _ROUGHLY = re.compile(
     r"^(?:\\text\{ ?)?(?:is )?(?:approximately|approx\.?|about|around|roughly|circa|≈|~|\\sim)(?: equal to)?(?: ?\})? ?"
 )
+_ROUGHLY_AFTER = re.compile(r" ?(?:\\text\{ ?)?\(?\b(?:approximately|approx\.?|roughly|rounded)\)?(?: ?\})?$")
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
 )
@@ -58,8 +59,8 @@ def is_hedged(answer: str, gold: str) -> bool:
 
 
 def without_roughly(text: str) -> tuple[str, bool]:
-    """``text`` without ``about`` or ``≈`` in front, and whether it had that."""
-    rest = _ROUGHLY.sub("", text, count=1)
+    """``text`` without ``about`` or ``≈`` in front, ``approx.`` behind, and whether it had that."""
+    rest = _ROUGHLY.sub("", _ROUGHLY_AFTER.sub("", text, count=1), count=1)
     if rest != text and text.startswith("\\text{") and rest.count("}") > rest.count("{"):
         rest = rest.replace("}", "", 1).strip()
     return rest, rest != text
