@@ -1,8 +1,9 @@
 """The last stage of the ``math`` verifier, run in a worker process: math-verify on a gold answer and an answer.
 
-Only here, and only for single pieces that ``answers`` leaves undecided. math-verify reads LaTeX with a grammar of its
-own (latex2sympy2) and builds SymPy objects from it. Its second way of reading, SymPy's ``parse_expr``, evaluates text
-as Python: it is not used, and ``disarm`` replaces it by one that reads plain numbers, which SymPy's own ``Number``
+Only here, and only for single pieces that ``answers`` leaves undecided, if they are made of what math-verify is asked
+for: it takes ``\\angle ABC`` for a product and ``\\int 2x dx`` for one of its values. It reads LaTeX with a grammar of
+its own (latex2sympy2) and builds SymPy objects from it. Its second way of reading, SymPy's ``parse_expr``, evaluates
+text as Python: it is not used, and ``disarm`` replaces it by one that reads plain numbers, which SymPy's own ``Number``
 needs it for. Where math-verify says yes, both values have to agree to 40 digits, since by itself it takes 1e-7 for
 2e-7. Its timeouts are off: they need the main thread's alarm, and end nothing that hangs in C.
 """
@@ -15,10 +16,12 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from saidpo_plugins.verifiers.answers import pairs
+from saidpo_plugins.verifiers.answers import names, pairs
 from saidpo_plugins.verifiers.answers.compare import compare
+from saidpo_plugins.verifiers.answers.nouns import may_be_unit
 from saidpo_plugins.verifiers.answers.spelling import normalise
-from saidpo_plugins.verifiers.answers.units import split_unit, units_agree
+from saidpo_plugins.verifiers.answers.tokens import FUNCTIONS, GREEK
+from saidpo_plugins.verifiers.answers.units import split_unit, unit_name, units_agree
 
 CHECKS = (
     (["\\int_0^1 x dx", "\\frac{1}{2}"], "equal"),
@@ -32,6 +35,18 @@ _LATEX = pairs(
 )
 _TO_LATEX = str.maketrans({sign: f"{command} " for sign, command in _LATEX.items()})
 _NAMED = re.compile(r"\\text\{(gcd|lcm|max|min|det)\}")
+_COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_ASKED_FOR = (FUNCTIONS | GREEK) | names(
+    "frac sqrt binom int sum prod lim infty max min gcd lcm det begin end to rightarrow mod pmod lfloor rfloor lceil "
+    "rceil mathbb"
+)
+_DRAWN = re.compile(
+    r"∠|'|\\(?:angle|triangle|vec|overrightarrow|overleftrightarrow|widehat|hat|bar|overline ?\{[^\d{}]|[hv]?phantom|"
+    r"parallel|perp|cong|sim)(?![a-z])|\\int(?! ?[_^])|\\\{[^{}]*[|:∈]"
+)
+"""What names a thing rather than a value, and what has many values."""
+_ANGLE = re.compile(r"\\angle([A-Z])([A-Z])([A-Z])")
+_UNIT = re.compile(r"(.*)\\text\{([a-zA-Z ]{1,40})\}")
 _COMPARABLE = 10**20  # beyond that 50 digits may hide a difference
 _PLAIN_NUMBER = re.compile(r"[\d.]{1,1100}(?:[eE][-+]?\d{1,6})?")
 
@@ -80,8 +95,14 @@ def _equal(gold: str, answer: str) -> bool | None:
     """Whether math-verify takes two normalised pieces for equal; None if it cannot read the gold answer."""
     import math_verify
 
-    (left, left_unit, _), (right, right_unit, _) = split_unit(gold), split_unit(answer)
+    (left, left_unit), (right, right_unit) = _split(normalise(gold)), _split(normalise(answer))
     if not units_agree(left_unit, right_unit):
+        return False
+    if _DRAWN.search(left) or _DRAWN.search(right):
+        return _letters(left) == _letters(right)
+    if not _is_asked_for(left):
+        return None
+    if not _is_asked_for(right):
         return False
     gold_values, answer_values = _read(left), _read(right)
     if not gold_values:
@@ -92,6 +113,26 @@ def _equal(gold: str, answer: str) -> bool | None:
         gold_values, answer_values, timeout_seconds=None, allow_set_relation_comp=True
     ) or _same_constant(gold_values[0], answer_values[0])
     return bool(equal) and not _differ(gold_values[0], answer_values[0])
+
+
+def _is_asked_for(text: str) -> bool:
+    """Whether a normalised text consists of numbers, letters, and commands that math-verify has a value for."""
+    text = _NAMED.sub("", text).replace("\\\\", " ")
+    return _ASKED_FOR.issuperset(_COMMAND.findall(text))
+
+
+def _letters(text: str) -> str:
+    text = re.sub(r"[\s{}]", "", text).replace("∠", "\\angle")
+    return _ANGLE.sub(lambda angle: "\\angle" + min(angle[1], angle[3]) + angle[2] + max(angle[1], angle[3]), text)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Value and unit, also behind an integral."""
+    value, unit, _ = split_unit(text)
+    measure = None if unit else _UNIT.fullmatch(text)
+    if measure and may_be_unit(measure[2].split()):
+        return measure[1].strip(), unit_name(measure[2])
+    return value, unit
 
 
 def _read(text: str) -> list[Any]:

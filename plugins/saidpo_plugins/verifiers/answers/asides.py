@@ -1,4 +1,4 @@
-"""What is said beside an answer: that it is only about so much, and remarks in brackets."""
+"""What is said beside an answer (that it is only about so much, remarks in brackets), and by its signs alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from saidpo_plugins.verifiers.answers.units import is_known
 
 _REMARK = re.compile(r"(.*[\d\w})%°]) ?\((?:\\text\{)?([a-zA-Z][a-zA-Z ]*)\}?\)")
 _TWICE = re.compile(r"([^()]*[^() ]) ?\((?:≈|=|or |approximately |about )?([^()]*)\)")
+_VECTORS = re.compile(r"\\(?:vec|overrightarrow|mathbf|boldsymbol|bm|hat)\s?\{?\s?\w+\}?\s*(?:\\(?:times|cdot)\b|[×·])")
+_OF_SETS = re.compile(r"\W*[A-Z](?:\s*(?:\\times|×)\s*[A-Z])+\W*")
+
+
+def is_product_in_order(gold: str, answer: str) -> bool:
+    """Whether these texts are products of vectors or sets: the sign counts (``×``, ``·``), and the order may."""
+    if "=" in gold + answer:
+        return False
+    return any(map(_VECTORS.search, (gold, answer))) or all(map(_OF_SETS.fullmatch, (gold, answer)))
 
 
 def without_roughly(text: str) -> tuple[str, bool]:

@@ -21,6 +21,7 @@ from saidpo_plugins.verifiers.answers.values import proportional
 LENGTH_LIMIT = 1000
 _PIECE_LIMIT = 500
 
+_SPACE = re.compile(r"[\s{}$]|\\[,;:! ]")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -34,6 +35,8 @@ def compare(gold: str, answer: str, ask: Ask = undecided) -> Decision:
         return True
     if max(len(gold), len(answer)) > LENGTH_LIMIT:
         return None
+    if asides.is_product_in_order(gold, answer):
+        return _SPACE.sub("", gold) == _SPACE.sub("", answer)
     left, right = normalise(gold), normalise(answer)
     if left == right and left:
         return True
