@@ -247,10 +247,11 @@ class _Comparison:
                 return False
             if same or not (relations.is_variable(left[0]) and relations.is_variable(right[0])):
                 return same
-        elif left and answer.kind != "relation":
-            return self.forms(left[1], answer)
-        elif right and gold.kind != "relation":
-            return self.forms(gold, right[1])
+        values = relations.named_value(gold), relations.named_value(answer)
+        if values[0] is not None and answer.kind != "relation":
+            return self.forms(values[0], answer)
+        if values[1] is not None and gold.kind != "relation":
+            return self.forms(gold, values[1])
         chains = [relations.chain(form) for form in (gold, answer)]
         if any(chains):
             if not relations.is_one_value(answer):

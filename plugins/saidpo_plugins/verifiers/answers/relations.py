@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from itertools import pairwise
@@ -11,11 +12,25 @@ from saidpo_plugins.verifiers.answers.expressions import Node, read
 from saidpo_plugins.verifiers.answers.numbers import rational
 from saidpo_plugins.verifiers.answers.single import value_of
 from saidpo_plugins.verifiers.answers.structure import Form
+from saidpo_plugins.verifiers.answers.tokens import GREEK
 
 _NAME = r"[a-zA-Z]|\\[a-zA-Z]+|(?:m ?)?(?:∠|\\angle|\\triangle) ?[A-Z]{1,3}|[A-Z]{2}|(?:\\text\{)?[a-zA-Z ]{2,40}\}?"
 _INDEX = r"(?:_\{?[\w,]{1,8}\}?)?(?:\^\{-1\})?"
 _LABEL = re.compile(rf"(?:{_NAME})'{{0,2}}{_INDEX}(?:\([a-zA-Z](?:,[a-zA-Z])*\))?|\([a-zA-Z](?:,[a-zA-Z])+\)")
 _FUNCTION = re.compile(r".+\([a-zA-Z](?:,[a-zA-Z])*\)")
+_ASKED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?:[a-zA-Z]|[A-Z]{2})(?:\+(?:[a-zA-Z]|[A-Z]{2}))+",  # m+n
+        r"\|(?:[A-Z]{1,2}|\\vec ?\{?[a-zA-Z]\}?|[A-Z](?:[∪∩∖][A-Z])+)\|",
+        r"\\overline ?\{ ?[A-Z]{2} ?\}",
+        r"[A-Z]_\{\\triangle ?[A-Z]{3}\}",
+        rf"\\(?:sin|cos|tan|cot|sec|csc) ?\(?(?:\\(?:{'|'.join(sorted(GREEK))})|(?:∠|\\angle) ?[A-Z]{{1,3}}|[A-Z])\)?",
+    )
+)
+_CALL = re.compile(r"([fghFGHPE])[(\[]([^()]{1,40}|[^()]{0,20}\([^()]{0,20}\))[)\]]")
+_OUTSIDE = re.compile("[{}≈<>]")
+_DIVISOR = re.compile(r"\\?(?:text\{)?(gcd|lcm)\}?\((\d{1,30}(?:,\d{1,30})+)\)")
 _TURN = str.maketrans("<>≤≥", "><≥≤")
 _DECIMAL = re.compile(r"-?\d*\.(\d{1,50})")
 _ROUNDING = Fraction(1, 10**12)  # irrational values are rounded when they are compared
@@ -31,11 +46,33 @@ def assignment(form: Form) -> tuple[str, Form] | None:
     return None
 
 
+def named_value(form: Form) -> Form | None:
+    """The value of ``x = 5``, and of ``f(2) = 5``, ``m+n = 5``, ``|AB| = 5``, ``gcd(12,18) = 6``: what was asked for.
+
+    In ``2x = 5`` and ``x^2 = 4`` nothing is named, these are equations.
+    """
+    named = assignment(form)
+    if named:
+        return named[1]
+    if form.kind != "relation" or form.signs != "=" or value_of(form.items[1].text) is None:
+        return None
+    asked, value = form.items
+    divisor = _DIVISOR.fullmatch(asked.text)
+    if divisor:
+        numbers = map(int, divisor[2].split(","))
+        found = math.gcd(*numbers) if divisor[1] == "gcd" else math.lcm(*numbers)
+        return value if says_again(str(found), value.text) else None
+    call = _CALL.fullmatch(asked.text)
+    if call:
+        return None if call[1] in call[2] or _OUTSIDE.search(call[2]) else value
+    return value if any(name.fullmatch(asked.text) for name in _ASKED) else None
+
+
 def without_roughly(text: str) -> tuple[str, bool]:
     """``x = 5`` for ``x ≈ 5``, and whether it was that; in ``\\sqrt2 ≈ 1.41`` the exact value is there."""
-    label, about, value = text.partition("≈")
-    if about and _LABEL.fullmatch(label.strip()) and label.strip() not in ("e", "i"):
-        return f"{label.strip()}={value.strip()}", True
+    exact, about, value = text.partition("≈")
+    if about and exact.strip() and value_of(exact.rpartition("=")[2].strip()) is None:
+        return f"{exact.strip()}={value.strip()}", True
     return text, False
 
 
