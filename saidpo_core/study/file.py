@@ -107,8 +107,21 @@ def _bases(place: Mapping[str, Any], path: Path, name: str) -> dict[str, Mapping
     listed = place.get("bases")
     if not isinstance(listed, list) or not listed or not all(isinstance(item, str) for item in listed):
         raise UsageError(f"{path}: on.{name}.bases: expected a list of first policies, as --model takes them")
-    beside = {item: path.parent / item for item in listed}
-    return {Path(item).name: {"model": str(beside[item]) if beside[item].is_dir() else item} for item in listed}
+    found: dict[str, dict[str, str]] = {}
+    last = [Path(item).name for item in listed]
+    for item, short in zip(listed, last, strict=True):
+        beside = path.parent / item
+        model = str(beside) if beside.is_dir() else item
+        if any(_same_model(model, other["model"]) for other in found.values()):
+            raise UsageError(f"{path}: on.{name}.bases: {item!r} comes twice; its runs would be counted twice")
+        # Trained policies often have one last folder's name, such as final: then all of the text is the name.
+        found[short if last.count(short) == 1 else item] = {"model": model}
+    return found
+
+
+def _same_model(one: str, other: str) -> bool:
+    """Whether two texts name one first policy: a folder may be written in many ways."""
+    return one == other or (Path(one).is_dir() and Path(other).is_dir() and Path(one).samefile(other))
 
 
 def _seeds(place: Mapping[str, Any], where: str) -> tuple[int, ...]:

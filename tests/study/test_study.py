@@ -176,6 +176,7 @@ def test_a_place_may_bring_another_grid_and_reference(tmp_path: Path, study: Pat
         ("seeds = 2", "seeds = 0", "on.embedded.seeds: expected how many"),
         ("seeds = 2", "seeds = [1, 1]", "a seed comes twice"),
         ('bases = ["embedded"]\nseeds = 2', "seeds = 2", "on.embedded.bases: expected a list"),
+        ('bases = ["embedded"]', 'bases = ["embedded", "embedded"]', "on.embedded.bases: 'embedded' comes twice"),
         ('sampler = "uniform"', 'sampler = "uniform"\nsamples = 8', "arms differ in samples"),
         ("steps = 3", "steps = 0", "optimiser steps a round are not the same number in all arms (by the data)"),
         ("[settings]", "[settings", "not TOML"),
@@ -193,6 +194,26 @@ def test_what_cannot_run_is_said_before_anything_does(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["where.toml"]
+
+
+def test_bases_whose_paths_end_alike_are_all_run(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
+    for name in ("m1", "m2"):
+        (tmp_path / name / "final").mkdir(parents=True)
+    study.write_text(
+        STUDY.replace('bases = ["embedded"]', 'bases = ["m1/final", "org/final", "m2/final", "embedded"]', 1)
+    )
+    done = saidpo("study", str(study), "--plan", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "16 runs: 2 arms, 4 bases, 2 seeds" in done.stdout
+    runs = [line for line in done.stdout.splitlines() if line.startswith("saidpo ")]
+    models = (f"{tmp_path}/m1/final", "org/final", f"{tmp_path}/m2/final", "embedded")
+    assert [sum(f"--model={model} " in line for line in runs) for model in models] == [4, 4, 4, 4]
+    folders = ("m1-final", "org-final", "m2-final", "embedded")
+    assert [sum(f"--run-dir=runs/where/{name}/" in line for line in runs) for name in folders] == [4, 4, 4, 4]
+    study.write_text(STUDY.replace('bases = ["embedded"]', 'bases = ["m1/final", "./m1/../m1/final"]', 1))
+    twice = saidpo("study", str(study), "--plan", cwd=tmp_path)
+    assert twice.returncode == 2
+    assert "bases: './m1/../m1/final' comes twice" in twice.stderr
 
 
 def test_a_place_that_is_not_there(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
