@@ -34,8 +34,9 @@ _NOT_SAID = re.compile(
     re.IGNORECASE,
 )
 _UNSURE = re.compile(
-    r"(?:(?:\bnot|n['’]t|\bnever)[ \t]+(?:\w+[ \t]+)?(?:sure|certain|convinced|think|believe|know|say|claim)|"
-    r"\b(?:unsure|uncertain|doubt))\b(?:(?!\bbut\b)[^,])*$",
+    r"(?:(?:\bnot|n['’]t|\bnever|\bcannot)[ \t]+(?:\w+[ \t]+)?(?:sure|certain|convinced|think|believe|know|say|claim)|"
+    r"\b(?:unsure|uncertain|doubt|doubtful|unlikely|false that|maybe|perhaps|possibly|probably))\b"
+    r"(?:(?!\bbut\b)[^,])*$",
     re.IGNORECASE,
 )
 _BEFORE = 80

@@ -41,7 +41,7 @@ _ASKED_FOR = (FUNCTIONS | GREEK) | names(
     "rceil mathbb"
 )
 _DRAWN = re.compile(
-    r"∠|'|\\(?:angle|triangle|vec|overrightarrow|overleftrightarrow|widehat|hat|bar|overline ?\{[^\d{}]|[hv]?phantom|"
+    r"∠|\\(?:angle|triangle|vec|overrightarrow|overleftrightarrow|widehat|hat|bar|overline ?\{[^\d{}]|[hv]?phantom|"
     r"parallel|perp|cong|sim)(?![a-z])|\\int(?! ?[_^])|\\\{[^{}]*[|:∈]"
 )
 """What names a thing rather than a value, and what has many values."""
@@ -98,8 +98,9 @@ def _equal(gold: str, answer: str) -> bool | None:
     (left, left_unit), (right, right_unit) = _split(normalise(gold)), _split(normalise(answer))
     if not units_agree(left_unit, right_unit):
         return False
-    if _DRAWN.search(left) or _DRAWN.search(right):
-        return _letters(left) == _letters(right)
+    same = _letters(left) == _letters(right)
+    if same or _DRAWN.search(left) or _DRAWN.search(right):
+        return same
     if not _is_asked_for(left):
         return None
     if not _is_asked_for(right):
@@ -118,7 +119,7 @@ def _equal(gold: str, answer: str) -> bool | None:
 def _is_asked_for(text: str) -> bool:
     """Whether a normalised text consists of numbers, letters, and commands that math-verify has a value for."""
     text = _NAMED.sub("", text).replace("\\\\", " ")
-    return _ASKED_FOR.issuperset(_COMMAND.findall(text))
+    return "'" not in text and _ASKED_FOR.issuperset(_COMMAND.findall(text))
 
 
 def _letters(text: str) -> str:

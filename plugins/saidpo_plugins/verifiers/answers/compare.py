@@ -206,6 +206,8 @@ class _Comparison:
         items = lists.named_values(listed) or listed.items
         if items is listed.items and any(map(relations.assignment, items)):
             return None
+        if items is not listed.items and listed.signs == "∨":
+            return False  # x=1 or y=2
         return self.ordered(items, pair.items) if gold.kind == "list" else self.ordered(pair.items, items)
 
     def matrices(self, gold: Form, answer: Form) -> Decision:

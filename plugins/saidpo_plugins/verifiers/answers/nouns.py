@@ -16,7 +16,8 @@ _CHANGING = names(
     "inverted root hundred thousand million billion trillion quadrillion hundreds thousands millions billions "
     "trillions dozen dozens lakh lakhs crore crores mil mill mils tens half halves third thirds fourth fourths "
     "quarter quarters fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths twelfth "
-    "twelfths hundredth hundredths thousandth thousandths millionth millionths zero one two three four five six seven "
+    "twelfths hundredth hundredths thousandth thousandths millionth millionths billionth billionths "
+    "zero one two three four five six seven "
     "eight nine ten eleven twelve twenty thirty forty fifty recurring repeating inverse reciprocal conjugate opposite "
     "absolute exponent logarithm sine cosine tangent"
 )
@@ -29,7 +30,7 @@ _DENYING = names(
 _BOUNDING = names(
     "maximum minimum max most least fewest below above under over beyond upward upwards downward downwards onward "
     "onwards fewer less more greater larger smaller bigger higher lower at up down to ish bound bounds inclusive "
-    "exclusive between par tops"
+    "exclusive between par tops general"
 )
 _DOUBTING = names(
     "approx about around some estimate estimated guess guessed guessing maybe perhaps assumed assuming expected "
@@ -40,7 +41,8 @@ _OTHER = names(
     "arcsin arccos arctan"
 )
 _NEVER = _CHANGING | _DENYING | _BOUNDING | _DOUBTING | _OTHER
-_NOT_FIRST = names("pair pairs couple couples score scores grand gross short top possible")
+_NOT_FIRST = names("pair pairs couple couples score scores grand gross top thou myriad fold")
+_NOT_ALONE = names("possible short off sometimes")
 _EXPONENTS = names("squared cubed")
 _ADVERB = re.compile(r"[a-z]+ly")
 _NOUNS_LIKE_ADVERBS = names(
@@ -51,7 +53,7 @@ _NOUNS_LIKE_ADVERBS = names(
 def may_be_unit(words: list[str]) -> bool:
     """Whether such words after a number can be its unit: ``red apples``, ``meters per second squared``."""
     words = [word.lower() for word in words]
-    if not words or words[0] in _NOT_FIRST | _EXPONENTS:
+    if not words or words[0] in _NOT_FIRST | _EXPONENTS or (len(words) == 1 and words[0] in _NOT_ALONE):
         return False
     return not any((word in _NEVER and word not in _EXPONENTS) or _is_adverb(word) for word in words)
 

@@ -93,7 +93,8 @@ def _bracketed(text: str, depth: int) -> Form | None:
                 continue
             built = _BUILDER.fullmatch(text)
             if built:
-                return Form("built", text, (parse(built[3].strip(), depth + 1),), built[2] or "")
+                condition = parse(_with_x(built[3].strip(), built[1]), depth + 1)
+                return Form("built", text, (condition,), built[2] or "")
             items = _split(inner, _LIST_SIGN)
             return Form("set", text, _all(items, depth) if inner.strip() else ())
         if opening in "([" and closing in ")]" and _ends(text, 0) != len(text):
@@ -110,6 +111,13 @@ def _bracketed(text: str, depth: int) -> Form | None:
             return _rows(text, forms)
         return Form("tuple", text, forms, brackets)
     return None
+
+
+def _with_x(condition: str, variable: str) -> str:
+    """The condition of a set with ``x``, whatever the name in it."""
+    if "x" in condition:
+        return condition
+    return re.sub(rf"(?<![a-zA-Z\\]){variable}(?![a-zA-Z])", "x", condition)
 
 
 def _rows(text: str, rows: tuple[Form, ...]) -> Form:
