@@ -17,7 +17,7 @@ from saidpo_core.errors import UsageError
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.options import nearest, specs_of
 from saidpo_core.registry import Registry
-from saidpo_core.settings import RunOptions, load_toml
+from saidpo_core.settings import RunOptions, flat_settings, load_toml
 from saidpo_core.study.command import run_study
 from saidpo_core.study.plan import Study, make_study
 
@@ -42,19 +42,23 @@ def plan_comparison(
 ) -> Study:
     """The study that the flags describe, checked."""
     chosen = _arms(samplers, arms, arm_options)
-    common = {**({str(config): load_toml(config, "--config=")} if config else {}), "--": values_of(flags)}
-    model = common["--"].pop("model", None) or next((p.name for p in registry.policies if p.default), "")
-    limit = str(common["--"].pop("round_tokens", "auto"))
+    file = flat_settings(load_toml(config, "--config="), str(config)) if config else {}
+    file.pop("seed", None)  # a run's file has one; here it is --first-seed that says
+    given = values_of(flags)
+    # The file's, too, are of all arms: a base and a budget of the study.
+    shared = {key: given.pop(key, file.pop(key, None)) for key in ("model", "round_tokens")}
+    model = shared["model"] or next((p.name for p in registry.policies if p.default), "")
+    limit = "auto" if shared["round_tokens"] is None else str(shared["round_tokens"])
     return make_study(
         registry,
         arms={arm: (f"--arm {arm}: --", values) for arm, values in chosen.items()},
-        common=common,
+        common={**({str(config): file} if config else {}), "--": given},
         bases={Path(model).name: {"model": model}},
         seeds=range(first_seed, first_seed + seeds),
         out=out,
         title=" against ".join(reversed(chosen)) if len(chosen) == 2 else ", ".join(chosen),
         texts={},
-        tokens="free" if limit == "0" else int(limit) if limit.isdigit() else limit,
+        tokens="free" if limit == "0" else int(limit) if limit.isascii() and limit.isdigit() else limit,
         command=(
             "compare",
             *([f"--samplers={samplers}"] if samplers else []),

@@ -95,6 +95,8 @@ def _arms(tree: Mapping[str, Any], place: Mapping[str, Any], path: Path) -> dict
             )
         rows = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
         arms = {", ".join(f"{key}={typed(value)}" for key, value in row.items()): row for row in rows}
+        if len(arms) < len(rows):
+            raise UsageError(f"{path}: grid: a value comes twice, so that two arms would be the same")
     for name, more in as_table(place.get("arms", {}), f"{path}: on.arms").items():
         if name not in arms:
             raise UsageError(f"{path}: on: no arm is called {name!r}.{nearest(name, arms)}")
@@ -107,7 +109,7 @@ def _bases(place: Mapping[str, Any], path: Path, name: str) -> dict[str, Mapping
     listed = place.get("bases")
     if not isinstance(listed, list) or not listed or not all(isinstance(item, str) for item in listed):
         raise UsageError(f"{path}: on.{name}.bases: expected a list of first policies, as --model takes them")
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, Mapping[str, Any]] = {}
     last = [Path(item).name for item in listed]
     for item, short in zip(listed, last, strict=True):
         beside = path.parent / item

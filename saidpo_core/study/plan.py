@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from saidpo_core.options import nearest, plain, shown
 from saidpo_core.registry import Registry
 from saidpo_core.settings import Settings, flat_settings, over, resolve
 
-SCORES = ("final", "mean", "per-100k-tokens", "round-N")
+SCORES = ("final", "mean", "per-100k-tokens")
+"""What can be tested, besides ``round-N``."""
 _SETS_THE_PROBE = ("samples", "probe_share", "probe_min", "generator", "pool", "model", "prompt")
 
 
@@ -88,21 +90,16 @@ def make_study(
     if len(arms) < 2:
         raise UsageError(f"{where}: a study needs at least two arms; it has {', '.join(arms) or 'none'}")
     reference = next(iter(arms)) if reference is None else reference
+    if not isinstance(reference, str):
+        raise UsageError(f"{where}: reference: expected the name of an arm, got {reference!r}")
     if reference not in arms:
-        raise UsageError(f"{where}: reference: no arm is called {reference!r}.{nearest(str(reference), arms)}")
+        raise UsageError(f"{where}: reference: no arm is called {reference!r}.{nearest(reference, arms)}")
+    _check_limits(tokens, steps, where)
     order = [reference, *(arm for arm in arms if arm != reference)]
     jobs = []
     for seed, base, arm in itertools.product(seeds, bases, order):
-        place, own = arms[arm]
-        values: dict[str, Any] = {}
-        places: dict[str, str] = {}
-        for source, tree in (*common.items(), (f"{where}: bases", bases[base]), (place, own)):
-            flat = flat_settings(as_table(tree, source), source)
-            values, places = over(values, flat), {**places, **{key: _within(source, key) for key in flat}}
-        if tokens != "free":
-            values.setdefault("round_tokens", tokens)
-        if steps not in ("settings", "free"):
-            values["trainer.steps"] = steps
+        sources = (*common.items(), (f"{where}: bases", bases[base]), arms[arm])
+        values, places = _merged(sources, tokens, steps)
         values["seed"] = seed
         settings = resolve(registry, values, {key: places.get(key, f"{where}: budget") for key in values})
         jobs.append(Job(arm, base, seed, out / _slug(base) / _slug(arm) / f"seed-{seed}", values, settings))
@@ -110,7 +107,7 @@ def make_study(
     if len(set(folders)) < len(folders):
         raise UsageError(f"{where}: two arms or two bases have names that are alike as folders; name them otherwise")
     _check_score(score, min(job.settings.run.rounds for job in jobs), where)
-    _check_budget(jobs, tokens, steps, where)
+    _check_blocks(jobs, tokens, steps, where)
     return Study(
         title=title,
         texts=dict(texts),
@@ -125,29 +122,62 @@ def make_study(
     )
 
 
+def _merged(
+    sources: Sequence[tuple[str, Mapping[str, Any]]], tokens: Any, steps: Any
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Flat settings of a run, what comes later over what came before, with the budgets; and the place of each."""
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for source, tree in sources:
+        flat = flat_settings(as_table(tree, source), source)
+        values, places = over(values, flat), {**places, **{key: _within(source, key) for key in flat}}
+    if "seed" in values:
+        raise UsageError(f"{places['seed']}: seeds are the same for all arms: give them by seeds and first_seed alone")
+    for key, limit, name in (("round_tokens", tokens, "tokens"), ("trainer.steps", steps, "steps")):
+        if limit in ("free", "settings"):
+            continue
+        if str(values.get(key, limit)) != str(limit):  # not heeded, an arm would not be what its name says
+            raise UsageError(
+                f"{places[key]}: {values[key]} contradicts the study's budget of {name}, which is {limit} for all; "
+                f"leave one of them out, or make the budget of {name} free if that is the question"
+            )
+        values[key] = limit
+    return values, places
+
+
 def _within(source: str, key: str) -> str:
     """Where a setting stands, for errors: a key of a table of a file, or a flag."""
     return f"{source}{key.replace('_', '-')}" if source.endswith("--") else f"{source}.{key}"
 
 
 def _check_score(score: Any, rounds: int, where: str) -> None:
-    number = str(score).removeprefix("round-")
-    if score not in SCORES and not (str(score) == f"round-{number}" and number.isdigit() and 0 < int(number) <= rounds):
-        raise UsageError(f"{where}: score: expected one of {', '.join(SCORES)} with N up to {rounds}, got {score!r}")
+    number = re.fullmatch(r"round-([1-9][0-9]*)", score) if isinstance(score, str) else None
+    if score not in SCORES and not (number and int(number[1]) <= rounds):
+        known = ", ".join((*SCORES, "round-N"))
+        raise UsageError(f"{where}: score: expected one of {known} with N from 1 to {rounds}, got {score!r}")
 
 
-def _check_budget(jobs: Sequence[Job], tokens: Any, steps: Any, where: str) -> None:
-    """Refuse what could not be equal: it would be found out after hours."""
+def _check_limits(tokens: Any, steps: Any, where: str) -> None:
     good = tokens in ("auto", "free") or (isinstance(tokens, int) and not isinstance(tokens, bool) and tokens > 0)
     if not good:
         raise UsageError(f"{where}: budget.tokens: expected auto, free or a number of tokens a round, got {tokens!r}")
     if steps not in ("settings", "free") and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
         raise UsageError(f"{where}: budget.steps: expected a number of optimiser steps a round, or free")
+
+
+def _check_blocks(jobs: Sequence[Job], tokens: Any, steps: Any, where: str) -> None:
+    """Refuse what could not be equal, or not differ: it would be found out after hours."""
     by_block: dict[tuple[str, int], list[Job]] = {}
     for job in jobs:
         by_block.setdefault((job.base, job.seed), []).append(job)
     for block in by_block.values():
         trees = [job.settings.as_tree() for job in block]
+        for (one, tree), (other, same) in itertools.combinations(zip(block, trees, strict=True), 2):
+            if tree == same:
+                raise UsageError(
+                    f"{where}: arms {one.arm!r} and {other.arm!r} have the same settings on {one.base}: a difference "
+                    "between them would mean nothing; set what they are to differ in"
+                )
         differ = [key for key in _SETS_THE_PROBE if any(tree.get(key) != trees[0].get(key) for tree in trees)]
         if tokens == "auto" and differ:
             raise UsageError(

@@ -111,6 +111,13 @@ def test_the_same_command_again_runs_nothing_and_says_so(
         (["--", "--roundz=1"], "--roundz: no flag of saidpo run. Did you mean rounds?"),
         (["--", "--clusterer.k=0"], "--clusterer.k: must be >= 1"),
         (["--arm=one: --samples=4", "--arm=two: --samples=8"], "arms differ in samples"),
+        (["--", "--seed=7"], "--seed: seeds are the same for all arms: give them by seeds and first_seed alone"),
+        (
+            ["--arm=one: --round-tokens=9", "--arm=two: --sampler=static"],
+            "--arm one: --round-tokens: 9 contradicts the",
+        ),
+        (["--arm=one: --clusterer=none", "--arm=two: --clusterer=none"], "'one' and 'two' have the same settings"),
+        (["--", "--round-tokens=²"], "budget.tokens: expected auto, free or a number of tokens a round, got '²'"),
         (["--", "--trainer.steps=0"], "optimiser steps a round are not the same number"),
     ],
 )

@@ -20,7 +20,7 @@ from tests.study.made_up import MadeUpStudy
 def hostile_study() -> MadeUpStudy:
     names = [text.replace("\ud800", "") for text in HOSTILE]
     return MadeUpStudy(
-        arms={f"{name} {i}": {"samples": 4, "sampler": "uniform"} for i, name in enumerate(names)},
+        arms={f"{name} {i}": {"sampler": "uniform", "max_pairs": 10 + i} for i, name in enumerate(names)},
         bases=(names[4],),
         title=names[1],
         texts={"question": names[0], "about": names[3], "source": names[4]},

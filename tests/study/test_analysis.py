@@ -52,3 +52,19 @@ def test_a_comparison_tells_the_command_that_makes_it_again(tmp_path: Path) -> N
         "compare", "--samplers=uniform,static", "--arm=no clusters: --clusterer=none", "--seeds=2", "--first-seed=3",
         "--", "--rounds=1", "--trainer.steps=3",
     )  # fmt: skip
+
+
+def test_the_file_of_a_run_gives_a_comparison_its_model_and_limit_and_no_seed(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('model = "embedded-1"\nseed = 7\nround_tokens = 900\nrounds = 1\ntrainer = { steps = 3 }\n')
+
+    def planned(*flags: str) -> list[str]:
+        study = plan_comparison(
+            load_registry(), samplers=None, arms=[], arm_options=[], seeds=2, first_seed=3, out=tmp_path, config=file,
+            flags=flags,
+        )  # fmt: skip
+        job = study.jobs[0]
+        return [*study.bases, study.tokens, str(job.settings.run.round_tokens), job.settings.run.model, str(job.seed)]
+
+    assert planned() == ["embedded-1", "900", "900", "embedded-1", "3"]
+    assert planned("--round-tokens=0", "--model=embedded") == ["embedded", "free", "0", "embedded", "3"]

@@ -181,6 +181,34 @@ def test_a_place_may_bring_another_grid_and_reference(tmp_path: Path, study: Pat
         ("steps = 3", "steps = 0", "optimiser steps a round are not the same number in all arms (by the data)"),
         ("[settings]", "[settings", "not TOML"),
         ('sampler = "uniform"', 'sampler = "uniform"\ntrainer = { steps = 4 }', "(3, 4)"),
+        ('reference = "uniform"', 'reference = ["uniform"]', "reference: expected the name of an arm, got ['uniform']"),
+        (
+            'reference = "uniform"',
+            'score = "round-N"',
+            "score: expected one of final, mean, per-100k-tokens, round-N with N",
+        ),
+        ('reference = "uniform"', 'score = "round-²"', "with N from 1 to 2, got 'round-²'"),
+        ('reference = "uniform"', 'score = "round-01"', "with N from 1 to 2, got 'round-01'"),
+        ('reference = "uniform"', 'score = ["final"]', "with N from 1 to 2, got ['final']"),
+        ('sampler = "uniform"', 'sampler = "uniform"\nseed = 7', "arms.uniform.seed: seeds are the same for all arms"),
+        ("rounds = 2", "rounds = 2\nseed = 7", "settings.seed: seeds are the same for all arms"),
+        (
+            "[settings]",
+            "[budget]\nsteps = 4\n[settings]",
+            "settings.trainer.steps: 3 contradicts the study's budget of steps, which is 4",
+        ),
+        (
+            'sampler = "uniform"',
+            'sampler = "uniform"\nround_tokens = 5000',
+            "arms.uniform.round_tokens: 5000 contradicts the study's budget of tokens, which is auto",
+        ),
+        ("rounds = 2", "rounds = 2\nround-tokens = 5000", "settings.round_tokens: 5000 contradicts the study's budget"),
+        (
+            'sampler = "uniform"',
+            'sampler = "error-weighted"',
+            "'uniform' and 'error-weighted' have the same settings on",
+        ),
+        ('sampler = "uniform"', "", "'uniform' and 'error-weighted' have the same settings"),  # it is the default
         ("[on.embedded]", "[budget]\ntokens = 0\n[on.embedded]", "budget.tokens: expected auto, free or a number"),
     ],
 )
@@ -194,6 +222,45 @@ def test_what_cannot_run_is_said_before_anything_does(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["where.toml"]
+
+
+def of_grid(grid: str) -> str:
+    """The study with a grid, and other tables behind it, in place of its arms."""
+    return f"[grid]\n{grid}\n{STUDY[STUDY.index('[settings]') :]}"
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (
+            '"trainer.steps" = [5, 20]\n[budget]\nsteps = 3',
+            "arms.trainer.steps=5.trainer.steps: 5 contradicts the study's",
+        ),
+        ("seed = [5, 20]", "arms.seed=5.seed: seeds are the same for all arms"),
+        ("round_tokens = [5000, 20000]", "arms.round_tokens=5000.round_tokens: 5000 contradicts the study's budget"),
+        (
+            "round_tokens = [5000, 20000]\n[budget]\ntokens = 5000",
+            "20000 contradicts the study's budget of tokens, which is 5000",
+        ),
+        ('"clusterer.k" = [8, 8]', "grid: a value comes twice"),
+    ],
+)
+def test_a_grid_over_what_all_arms_share_is_refused(
+    tmp_path: Path, study: Path, saidpo: Saidpo, grid: str, message: str
+) -> None:
+    study.write_text(of_grid(grid).replace("trainer = { steps = 3, ", "trainer = { "))
+    done = saidpo("study", str(study), "--plan", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert message in done.stderr
+
+
+def test_a_budget_that_is_free_or_said_twice_alike_is_heeded(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
+    study.write_text(of_grid('round_tokens = [5000, 20000]\n[budget]\ntokens = "free"\nsteps = 3'))
+    done = saidpo("study", str(study), "--plan", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    runs = [line for line in done.stdout.splitlines() if line.startswith("saidpo ")]
+    assert ["--round-tokens=5000 " in line for line in runs] == [True, False] * 2
+    assert all("--trainer.steps=3 " in line for line in runs)
 
 
 def test_bases_whose_paths_end_alike_are_all_run(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
