@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def describe(study: Study) -> str:
     lines = [study.title, *study.texts.values(), ""]
     lines.append(f"{len(study.jobs)} runs: {len(study.arms)} arms, {len(study.bases)} bases, {len(study.seeds)} seeds")
     lines.append(f"reference: {study.reference}; score: {study.score}; tokens: {study.tokens}; steps: {study.steps}")
-    return "\n".join([*lines, *(f"saidpo {' '.join(job.flags)}" for job in study.jobs)])
+    return "\n".join([*lines, *(shlex.join(["saidpo", *job.flags]) for job in study.jobs)])
 
 
 def run_study(registry: Registry, study: Study, out: Path, jobs: int, *, as_json: bool = False) -> None:
@@ -69,5 +70,5 @@ def _say_failed(study: Study, outcome: Outcome) -> None:
     job = next(job for job in study.jobs if job in outcome.failed)  # the first one, not that which failed first
     raise SaidpoError(
         f"{len(outcome.failed)} of {len(study.jobs)} runs failed, the others are kept. {job}: {outcome.failed[job]}\n"
-        f"repeat it alone: saidpo {' '.join(job.flags)}"
+        f"repeat it alone: {shlex.join(['saidpo', *job.flags])}"
     )

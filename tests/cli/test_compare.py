@@ -132,10 +132,10 @@ def test_slips_are_named_before_anything_runs(
 
 
 def test_a_run_that_fails_is_named_with_its_command(tmp_path: Path, saidpo: Saidpo) -> None:
-    done = saidpo("compare", "--seeds=2", "--", "--model=nowhere", "--trainer.steps=3", cwd=tmp_path)
+    done = saidpo("compare", "--seeds=2", "--", "--model=no where", "--trainer.steps=3", cwd=tmp_path)
     assert done.returncode == 1
     assert "4 of 4 runs failed" in done.stderr
-    assert "--model=nowhere: no such folder" in done.stderr
-    assert "repeat it alone: saidpo --trainer.steps=3 --model=nowhere --sampler=uniform" in done.stderr
+    assert "--model=no where: no such folder" in done.stderr
+    assert "repeat it alone: saidpo --trainer.steps=3 '--model=no where' --sampler=uniform" in done.stderr
     assert "INCOMPLETE: 4 of 4 runs did not end" in done.stdout
     assert "Traceback" not in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -261,6 +262,16 @@ def test_a_budget_that_is_free_or_said_twice_alike_is_heeded(tmp_path: Path, stu
     runs = [line for line in done.stdout.splitlines() if line.startswith("saidpo ")]
     assert ["--round-tokens=5000 " in line for line in runs] == [True, False] * 2
     assert all("--trainer.steps=3 " in line for line in runs)
+
+
+def test_commands_are_quoted_for_the_shell(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
+    (tmp_path / "my $policy").mkdir()
+    study.write_text(STUDY.replace('bases = ["embedded"]', 'bases = ["my $policy"]', 1))
+    done = saidpo("study", str(study), "--plan", "--out=my runs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first = shlex.split(next(line for line in done.stdout.splitlines() if line.startswith("saidpo ")))
+    assert f"--model={tmp_path}/my $policy" in first
+    assert "--run-dir=my runs/my--policy/uniform/seed-0" in first
 
 
 def test_bases_whose_paths_end_alike_are_all_run(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:
