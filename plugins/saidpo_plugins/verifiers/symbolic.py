@@ -45,6 +45,8 @@ _DRAWN = re.compile(
     r"parallel|perp|cong|sim)(?![a-z])|\\int(?! ?[_^])|\\\{[^{}]*[|:∈]"
 )
 """What names a thing rather than a value, and what has many values."""
+_INDEX = re.compile(r"_\{[^{}]*\}")
+_CALL = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]\(")
 _ANGLE = re.compile(r"\\angle([A-Z])([A-Z])([A-Z])")
 _UNIT = re.compile(r"(.*)\\text\{([a-zA-Z ]{1,40})\}")
 _COMPARABLE = 10**20  # beyond that 50 digits may hide a difference
@@ -119,6 +121,9 @@ def _equal(gold: str, answer: str) -> bool | None:
 def _is_asked_for(text: str) -> bool:
     """Whether a normalised text consists of numbers, letters, and commands that math-verify has a value for."""
     text = _NAMED.sub("", text).replace("\\\\", " ")
+    outside = _INDEX.sub("", text)
+    if "=" in outside or (set("<>≤≥≠") & set(outside) and _CALL.search(outside)):
+        return False
     return "'" not in text and _ASKED_FOR.issuperset(_COMMAND.findall(text))
 
 

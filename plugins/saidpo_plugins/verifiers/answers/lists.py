@@ -21,15 +21,17 @@ def connectives_differ(gold: Form, answer: Form) -> bool:
     signs = {gold.signs, answer.signs}
     if signs == {"∧", "∨"}:
         return all(any(_can_be_true(item) for item in form.items) for form in (gold, answer))
-    if signs == {"∨", ""}:  # "x=1 or y=2" is not "x=1, y=2"
+    if signs == {"∨", ""}:  # "x=1 or y=2" is not "x=1, y=2", nor "A or B" "A, B"
         either = gold if gold.signs else answer
+        if all(any(item.kind == "one" and _can_be_true(item) for item in form.items) for form in (gold, answer)):
+            return True
         return len(frozenset().union(*map(_about, either.items))) > 1
     return False
 
 
 def _about(form: Form) -> frozenset[str]:
     """What a condition is about: ``y`` in ``y = 2x``."""
-    named = relations.assignment(form)
+    named = relations.named(form)
     if named:
         return frozenset((named[0],))
     return variables(form) if form.kind == "relation" else frozenset()
@@ -47,7 +49,7 @@ def named_values(form: Form) -> tuple[Form, ...] | None:
 
     None if not all of them have names, or if two have the same (``x=1, x=2``).
     """
-    named = list(filter(None, map(relations.assignment, form.items)))
+    named = list(filter(None, map(relations.named, form.items)))
     labels = {label for label, _ in named}
     if form.kind != "list" or len(form) < 2 or len(labels) < len(form):
         return None

@@ -46,26 +46,29 @@ def assignment(form: Form) -> tuple[str, Form] | None:
     return None
 
 
-def named_value(form: Form) -> Form | None:
-    """The value of ``x = 5``, and of ``f(2) = 5``, ``m+n = 5``, ``|AB| = 5``, ``gcd(12,18) = 6``: what was asked for.
+def named(form: Form) -> tuple[str, Form] | None:
+    """Name and value of ``x = 5``; and of ``f(2) = 5``, ``m+n = 5``, ``|AB| = 5``, ``gcd(12,18) = 6``, if asked for.
 
     In ``2x = 5`` and ``x^2 = 4`` nothing is named, these are equations.
     """
-    named = assignment(form)
-    if named:
-        return named[1]
-    if form.kind != "relation" or form.signs != "=" or value_of(form.items[1].text) is None:
-        return None
+    known = assignment(form)
+    if known or form.kind != "relation" or form.signs != "=" or value_of(form.items[1].text) is None:
+        return known
     asked, value = form.items
-    divisor = _DIVISOR.fullmatch(asked.text)
+    return (asked.text, value) if _is_asked(asked.text, value.text) else None
+
+
+def _is_asked(text: str, value: str) -> bool:
+    """Whether ``text`` is a name for something with a value, and not another number."""
+    divisor = _DIVISOR.fullmatch(text)
     if divisor:
         numbers = map(int, divisor[2].split(","))
         found = math.gcd(*numbers) if divisor[1] == "gcd" else math.lcm(*numbers)
-        return value if says_again(str(found), value.text) else None
-    call = _CALL.fullmatch(asked.text)
+        return says_again(str(found), value) is True
+    call = _CALL.fullmatch(text)
     if call:
-        return None if call[1] in call[2] or _OUTSIDE.search(call[2]) else value
-    return value if any(name.fullmatch(asked.text) for name in _ASKED) else None
+        return call[1] not in call[2] and _OUTSIDE.search(call[2]) is None
+    return any(name.fullmatch(text) for name in _ASKED)
 
 
 def without_roughly(text: str) -> tuple[str, bool]:
