@@ -45,6 +45,7 @@ def arms_table(result: Mapping[str, Any]) -> str:
             rows.append([name, "no run ended", *[""] * (len(head) - 2)])
             continue
         cells = [f"{100 * mean:.1f} ({100 * sd:.1f})" for mean, sd in zip(arm["mean"], arm["sd"], strict=True)]
+        cells += [""] * (rounds - len(cells))  # an arm may have fewer rounds than another
         gain = arm["scores"]["per-100k-tokens"][0]
         budget = [f"{arm['tokens']:,.0f}", f"{arm['explored']:,.0f}", f"{arm['steps']:,.0f}"]
         budget += ["" if arm["yield"] is None else f"{arm['yield']:.2f}", f"{100 * gain:.1f}"]

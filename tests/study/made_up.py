@@ -31,6 +31,7 @@ class MadeUpStudy:
     bases: Sequence[str] = ("embedded",)
     seeds: Sequence[int] = (0, 1, 2, 3, 4)
     rounds: int = 3
+    """Of arms that do not say how many they have."""
     score: str = "final"
     title: str = "Where are problems drawn?"
     texts: Mapping[str, str] = field(
@@ -73,6 +74,6 @@ class MadeUpStudy:
 
     def _record(self, job: Job) -> dict[str, Any]:
         gain, start = self.gain(job.arm, job.base, job.seed), 0.4 + 0.05 * self.bases.index(job.base)
-        rows = [{"accuracy_balanced": min(1.0, start + gain * t)} for t in range(self.rounds + 1)]
+        rows = [{"accuracy_balanced": min(1.0, start + gain * t)} for t in range(job.settings.run.rounds + 1)]
         spent = {"tokens": self.tokens(job.arm), "explored": 400, "steps": 30, "pairs": 100 + job.seed, "seconds": 20.5}
         return {"finished": True, "rounds": [rows[0], *({**row, **spent} for row in rows[1:])]}

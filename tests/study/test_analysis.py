@@ -33,6 +33,19 @@ def test_an_arm_of_which_no_run_ended_has_its_settings_too(tmp_path: Path) -> No
     }  # fmt: skip
 
 
+def test_an_arm_of_fewer_rounds_has_empty_cells_and_its_budgets_stand_in_their_columns(tmp_path: Path) -> None:
+    MadeUpStudy(arms={"three": {}, "one": {"rounds": 1}}).write(tmp_path / "study")
+    head, _, three, one = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in (tmp_path / "study/study.md").read_text().splitlines()
+        if line.startswith("| ")
+    ][:4]
+    assert len(head) == len(three) == len(one)
+    assert head[:6] == ["arm", "start", "round 1", "round 2", "round 3", "tokens"]
+    assert (one[0], one[3:6]) == ("one", ["", "", "60,000"])
+    assert (three[0], three[5]) == ("three", "180,000")
+
+
 def test_the_pairs_of_the_tested_score_are_told_and_their_mean_is_the_difference(tmp_path: Path) -> None:
     wanted = MadeUpStudy(bases=("a", "b"), seeds=(3, 4), ended=lambda job: str(job) != "uniform, b, seed 4")
     tested = wanted.write(tmp_path / "study")["comparisons"]["error-weighted"]

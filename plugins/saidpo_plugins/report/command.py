@@ -35,6 +35,10 @@ def report(folder: Path, out: Path | None) -> None:
     else:
         raise UsageError(_neither(folder))
     file = out or folder / name
+    if file.is_dir():
+        raise UsageError(f"--out={file} is a folder; name a file, such as --out={file / name}")
+    if not file.parent.is_dir():
+        raise UsageError(f"--out={file}: there is no folder {file.parent}; make it, or choose another place")
     with disk_errors(file):
         write(folder, file)
     click.echo(f"{file}")
