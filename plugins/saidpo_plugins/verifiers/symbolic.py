@@ -100,9 +100,10 @@ def _equal(gold: str, answer: str) -> bool | None:
     (left, left_unit), (right, right_unit) = _split(normalise(gold)), _split(normalise(answer))
     if not units_agree(left_unit, right_unit):
         return False
-    same = _letters(left) == _letters(right)
-    if same or _DRAWN.search(left) or _DRAWN.search(right):
-        return same
+    if left.replace(" \\", "\\") == right.replace(" \\", "\\"):
+        return True
+    if any(_DRAWN.search(text) or _is_about_calls(text) for text in (left, right)):
+        return _letters(left) == _letters(right)
     if not _is_asked_for(left):
         return None
     if not _is_asked_for(right):
@@ -121,14 +122,18 @@ def _equal(gold: str, answer: str) -> bool | None:
 def _is_asked_for(text: str) -> bool:
     """Whether a normalised text consists of numbers, letters, and commands that math-verify has a value for."""
     text = _NAMED.sub("", text).replace("\\\\", " ")
-    outside = _INDEX.sub("", text)
-    if "=" in outside or (set("<>≤≥≠") & set(outside) and _CALL.search(outside)):
-        return False
     return "'" not in text and _ASKED_FOR.issuperset(_COMMAND.findall(text))
 
 
+def _is_about_calls(text: str) -> bool:
+    """``P(X=2)``, ``f(2) > 5``, of which math-verify sees one side."""
+    outside = _INDEX.sub("", text)
+    return "=" in outside or bool(set("<>≤≥≠") & set(outside) and _CALL.search(outside))
+
+
 def _letters(text: str) -> str:
-    text = re.sub(r"[\s{}]", "", text).replace("∠", "\\angle")
+    """Letters and signs alone; spaces between numbers stay."""
+    text = re.sub(r"(?<!\d)\s|\s(?!\d)|[{}]", "", text).replace("∠", "\\angle")
     return _ANGLE.sub(lambda angle: "\\angle" + min(angle[1], angle[3]) + angle[2] + max(angle[1], angle[3]), text)
 
 
