@@ -187,3 +187,12 @@ def report_from_json(row: Any) -> TrainingReport:
 def finite_or_none(value: float) -> float | None:
     """JSON knows neither NaN nor infinity."""
     return value if math.isfinite(value) else None
+
+
+def without_nan(value: Any) -> Any:
+    """The same tables and lists, with None for every number that JSON does not know."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return finite_or_none(value) if isinstance(value, float) else value

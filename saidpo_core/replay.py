@@ -8,6 +8,7 @@ of problems that only the replay would draw, there are no responses.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,8 @@ def _settings(registry: Registry, run: Path, changes: Mapping[str, Any]) -> Sett
     values, where = read_toml(file)
     aside = {"prompt", *KINDS} - set(HOOKS)
     merged = over({key: value for key, value in values.items() if key.partition(".")[0] not in aside}, changes)
-    return resolve(registry, merged, {key: where.get(key, f"--{key.replace('_', '-')}") for key in merged})
+    where |= {key: f"--{key.replace('_', '-')}" for key in changes}  # also of what the file says otherwise
+    return resolve(registry, merged, where)
 
 
 def _knowledge(run: Path, parts: Parts, before: Settings, after: Settings) -> Knowledge:
@@ -208,14 +210,14 @@ def as_text(replay: Replay) -> str:
             (
                 str(r.round),
                 f"{r.drawn_too}/{r.drawn}",
-                f"{r.moved:.0%}",
-                f"{_share(r.yield_run)} -> {_share(r.yield_replay)}",
-                f"{r.covered:.0%}",
+                _known(r.moved, ".0%"),
+                f"{_known(r.yield_run, '.2f')} -> {_known(r.yield_replay, '.2f')}",
+                _known(r.covered, ".0%"),
                 f"{r.run.pairs} -> {r.replay.pairs}",
                 str(r.same_pairs),
-                f"{r.run.chosen_tokens:.0f} -> {r.replay.chosen_tokens:.0f}",
-                f"{r.run.rejected_tokens:.0f} -> {r.replay.rejected_tokens:.0f}",
-                f"{r.run.margin:+.2f} -> {r.replay.margin:+.2f}",
+                f"{_known(r.run.chosen_tokens, '.0f')} -> {_known(r.replay.chosen_tokens, '.0f')}",
+                f"{_known(r.run.rejected_tokens, '.0f')} -> {_known(r.replay.rejected_tokens, '.0f')}",
+                f"{_known(r.run.margin, '+.2f')} -> {_known(r.replay.margin, '+.2f')}",
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -236,5 +238,6 @@ _CONCLUSIONS = (
 )
 
 
-def _share(value: float) -> str:
-    return "-" if value != value else f"{value:.2f}"
+def _known(value: float, form: str) -> str:
+    """ "-" for what there is not: a mean over no pairs."""
+    return format(value, form) if math.isfinite(value) else "-"

@@ -76,11 +76,12 @@ def replay(run: Path, as_json: bool, flags: tuple[str, ...]) -> None:
     import json
     from dataclasses import asdict
 
+    from saidpo_core.codecs import without_nan
     from saidpo_core.replay import as_text, replay_run
     from saidpo_core.study.compare import values_of
 
     found = replay_run(load_registry(), run, values_of(flags))
-    click.echo(json.dumps(asdict(found), indent=1) if as_json else as_text(found))
+    click.echo(json.dumps(without_nan(asdict(found)), indent=1) if as_json else as_text(found))
 
 
 COMMANDS = (compare, study, diff, replay)

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import saidpo_core
+from saidpo_core.codecs import without_nan
 from saidpo_core.errors import SaidpoError
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.statistics import Difference, difference, holm, mean_and_sd
@@ -87,7 +88,7 @@ def analyse(study: Study) -> dict[str, Any]:
         "command": shlex.join(["saidpo", *study.command]),
         "saidpo": saidpo_core.__version__,
     }
-    return {key: _without_nan(value) for key, value in tree.items()}
+    return {key: without_nan(value) for key, value in tree.items()}
 
 
 def read_run(job: Job) -> Run | None:
@@ -175,11 +176,3 @@ def _budget_warnings(study: Study, arms: Mapping[str, Mapping[str, Any]]) -> lis
                     f"{arm} used {abs(ratio):.0%} {'more' if ratio > 0 else 'fewer'} {key} than {study.reference}"
                 )
     return found
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -88,3 +88,24 @@ def test_from_the_command_line(finished: FinishedRun, saidpo: Saidpo, tmp_path: 
     assert "--sampler.alpa" in wrong.stderr
     assert "Did you mean alpha?" in wrong.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_value_is_the_flags_and_not_the_files(finished: FinishedRun) -> None:
+    assert "alpha" in (finished.path / "run.toml").read_text()
+    with pytest.raises(UsageError, match=r"^--sampler\.alpha: "):
+        replayed(finished, sampler__alpha="nan")
+
+
+def test_means_over_no_pairs_are_neither_shown_nor_told_as_numbers(
+    finished: FinishedRun, saidpo: Saidpo, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    (tmp_path / "run/round-1/04-pair/pairs.jsonl").write_text("")
+    shown = as_text(replay_run(load_registry(), tmp_path / "run", {}))
+    assert "nan" not in shown
+    row = next(line for line in shown.splitlines() if line.strip().startswith("1  "))
+    assert row.count("  - -> ") == 3, row  # tokens of the chosen and the rejected, and the margin
+    done = saidpo("replay", "run", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "NaN" not in done.stdout
+    assert json.loads(done.stdout)["rounds"][0]["run"]["margin"] is None
