@@ -36,7 +36,7 @@ _NOT_SAID = re.compile(
 _UNSURE = re.compile(
     r"(?:(?:\bnot|n['’]t|\bnever|\bcannot)[ \t]+(?:\w+[ \t]+)?(?:sure|certain|convinced|think|believe|know|say|claim)|"
     r"\b(?:unsure|uncertain|doubt|doubtful|unlikely|false that|maybe|perhaps|possibly|probably))\b"
-    r"(?:(?!\bbut\b)[^,])*$",
+    r"(?:(?!\b(?:but|so|and|thus|hence|therefore|since|because)\b)[^,])*$",
     re.IGNORECASE,
 )
 _BEFORE = 80

@@ -128,7 +128,7 @@ def _is_asked_for(text: str) -> bool:
 def _is_about_calls(text: str) -> bool:
     """``P(X=2)``, ``f(2) > 5``, of which math-verify sees one side."""
     outside = _INDEX.sub("", text)
-    return "=" in outside or bool(set("<>≤≥≠") & set(outside) and _CALL.search(outside))
+    return bool(set("=∈") & set(outside)) or bool(set("<>≤≥≠") & set(outside) and _CALL.search(outside))
 
 
 def _letters(text: str) -> str:

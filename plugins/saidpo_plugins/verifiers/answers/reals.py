@@ -47,7 +47,7 @@ def as_reals(form: Form) -> Reals | None:
     if form.kind == "union":
         return _united(form)
     if form.kind == "relation":
-        return _related(form) or _absolute(form)
+        return as_reals(form.items[1]) if form.signs == "∈" else _related(form) or _absolute(form)
     if form.kind == "built":
         return _built(form)
     if form.kind == "set":

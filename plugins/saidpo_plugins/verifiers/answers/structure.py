@@ -139,7 +139,15 @@ def _listed(text: str, depth: int) -> Form | None:
     if cases and ("and" in said or len(_split(cases[-1], _LIST_SIGN)) > 1):
         return Form("list", text, _all(cases, depth), "∨")
     connective = "∨" if "or" in said else "∧" if "and" in said else ""
+    if sum("∈" in item for item in items) > 1:
+        return Form("list", text, tuple(_member(item, depth + 1) for item in items), connective)
     return Form("list", text, _all(_with_names(items), depth), connective)
+
+
+def _member(text: str, depth: int) -> Form:
+    """``x ∈ A`` beside ``y ∈ B``: there the names count."""
+    sides = _split(text, re.compile("∈"))
+    return Form("relation", text, _all(sides, depth), "∈") if len(sides) == 2 and all(sides) else parse(text, depth)
 
 
 def _with_names(items: list[str]) -> list[str]:
