@@ -45,6 +45,9 @@ _DRAWN = re.compile(
     r"parallel|perp|cong|sim)(?![a-z])|\\int(?! ?[_^])|\\\{[^{}]*[|:∈]"
 )
 """What names a thing rather than a value, and what has many values."""
+_MISREAD = re.compile(r"'|(?<!\^)\d_")  # "1_000" would be 1
+_APART = re.compile(r"\d\s+\d")  # "2 3" would be 5
+_SCRIPT = re.compile(r"[_^](?:\d+|\w|\{[^{}]*\})")
 _INDEX = re.compile(r"_\{[^{}]*\}")
 _CALL = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]\(")
 _ANGLE = re.compile(r"\\angle([A-Z])([A-Z])([A-Z])")
@@ -121,8 +124,10 @@ def _equal(gold: str, answer: str) -> bool | None:
 
 def _is_asked_for(text: str) -> bool:
     """Whether a normalised text consists of numbers, letters, and commands that math-verify has a value for."""
-    text = _NAMED.sub("", text).replace("\\\\", " ")
-    return "'" not in text and _ASKED_FOR.issuperset(_COMMAND.findall(text))
+    text = _NAMED.sub("", text).replace("\\\\", "&")
+    if _MISREAD.search(text) or _APART.search(_SCRIPT.sub("", text)):
+        return False
+    return _ASKED_FOR.issuperset(_COMMAND.findall(text))
 
 
 def _is_about_calls(text: str) -> bool:

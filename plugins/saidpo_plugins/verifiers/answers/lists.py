@@ -40,7 +40,7 @@ def _about(form: Form) -> frozenset[str]:
 def _can_be_true(form: Form) -> bool:
     """A condition, a proposition ``p``, a name; not a value."""
     if form.kind == "one":
-        return _LETTER.fullmatch(form.text) is not None or not is_value(form.text)
+        return _LETTER.fullmatch(form.text.strip("().")) is not None or not is_value(form.text)
     return form.kind in ("relation", "list", "built")
 
 
