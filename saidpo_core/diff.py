@@ -13,7 +13,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from saidpo_core.errors import UsageError
+from saidpo_core import codecs
+from saidpo_core.errors import readable
+from saidpo_core.run_dir import files_of, gone_from, round_of
 from saidpo_core.run_record import recorded
 from saidpo_core.settings import differences
 
@@ -33,12 +35,14 @@ class Diff:
     """Where: ``round-2/03-explore: ...``; empty if all stages that both have are equal."""
     only: list[str]
     """Stages that one of the runs has not made."""
+    gone: list[str]
+    """Files that a stage wrote and that are not there any more: of these the hashes alone were compared."""
     rounds: list[tuple[int, float | None, float | None]]
     """Round, balanced held-out accuracy of both."""
 
     @property
     def equal(self) -> bool:
-        return not (self.settings or self.parted or self.only)
+        return not (self.settings or self.parted or self.only or self.gone)
 
 
 def diff_runs(a: Path, b: Path) -> Diff:
@@ -60,6 +64,7 @@ def diff_runs(a: Path, b: Path) -> Diff:
         same=same,
         parted=parted,
         only=only,
+        gone=[f"{path} is missing" for path in dict.fromkeys(_gone(a, stages_a) + _gone(b, stages_b))],
         rounds=_accuracies(a, b),
     )
 
@@ -75,6 +80,8 @@ def as_text(diff: Diff, a: Path, b: Path) -> str:
         parts.append(f"the same data in all {diff.same} stages that both have")
     if diff.only:
         parts.append(_section("not in both", diff.only, ""))
+    if diff.gone:
+        parts.append(_section("not there any more, compared by hash alone", diff.gone, ""))
     if diff.rounds:
         rows = [
             f"  {'start' if t == 0 else f'round {t}':8} {_percent(x):>6} {_percent(y):>6}" for t, x, y in diff.rounds
@@ -93,27 +100,29 @@ def _percent(value: float | None) -> str:
 
 def _stages(run: Path) -> dict[str, dict[str, str]]:
     """``round-1/01-probe`` -> hash of each of its files."""
-    found = {}
-    for path in run.glob("*/*/stage.json"):
-        if path.parent.suffix == ".partial":
-            continue
-        try:
-            files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path} cannot be read: {error!r}") from error
-        found[str(path.parent.relative_to(run))] = files
-    return found
+    stages = (path.parent for path in run.glob("*/*/stage.json"))
+    return {
+        str(stage.relative_to(run)): files_of(stage)
+        for stage in stages
+        if stage.suffix != ".partial" and round_of(stage.parent) is not None
+    }
+
+
+def _gone(run: Path, stages: Mapping[str, Mapping[str, str]]) -> list[Path]:
+    return [path for name in sorted(stages, key=_order) for path in gone_from(run / name)]
 
 
 def _order(stage: str) -> tuple[int, str]:
     folder, _, name = stage.partition("/")
-    return (0 if folder == "start" else int(folder.removeprefix("round-")), name)
+    return (round_of(Path(folder)) or 0, name)
 
 
 def _first_difference(a: Path, b: Path, files_a: Mapping[str, str], files_b: Mapping[str, str]) -> str:
     for name in sorted({*files_a, *files_b}):
         if files_a.get(name) == files_b.get(name):
             continue
+        if not all((folder / name).is_file() for folder, files in ((a, files_a), (b, files_b)) if name in files):
+            return f"{name} differs, by its hash: it is not there any more"
         if name.endswith((".jsonl", ".json")):
             # Chunks may be cut otherwise in two runs that hold the same, so lines are compared over all of them.
             pattern = "attempts-*.jsonl" if name.startswith("attempts-") else name
@@ -124,8 +133,9 @@ def _first_difference(a: Path, b: Path, files_a: Mapping[str, str], files_b: Map
 
 def _rows(folder: Path, pattern: str) -> Iterator[Any]:
     for path in sorted(folder.glob(pattern)):
-        text = path.read_text(encoding="utf-8")
-        yield from map(json.loads, text.split("\n")[:-1]) if path.suffix == ".jsonl" else [json.loads(text)]
+        with readable(path):
+            text = path.read_text(encoding="utf-8")
+            yield from map(json.loads, text.split("\n")[:-1]) if path.suffix == ".jsonl" else [json.loads(text)]
 
 
 def _first_row(rows_a: Iterator[Any], rows_b: Iterator[Any], what: str) -> str:
@@ -165,11 +175,12 @@ def _short(value: Any) -> str:
 
 
 def _accuracies(a: Path, b: Path) -> list[tuple[int, float | None, float | None]]:
-    curves = []
+    curves: list[list[float | None]] = []
     for run in (a, b):
-        try:
-            rows = json.loads((run / "summary.json").read_text(encoding="utf-8"))["rounds"]
-            curves.append([row["accuracy_balanced"] for row in rows])
-        except (OSError, ValueError, KeyError, TypeError):  # a run that has not measured anything yet
+        file = run / "summary.json"
+        if not file.is_file():  # a run that has not measured anything yet
             curves.append([])
+            continue
+        with readable(file):
+            curves.append([row["accuracy_balanced"] for row in codecs.read_json(file)["rounds"]])
     return [(t, x, y) for t, (x, y) in enumerate(zip_longest(*curves))]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -56,6 +57,20 @@ def first_line(error: BaseException) -> str:
     """Its type and the first line of what it says."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+@contextmanager
+def readable(path: Path, advice: str = "take it from a copy of the run") -> Iterator[None]:
+    """Read ``path`` in here, and nothing else: whatever is wrong with a file of a run that was damaged, or removed to
+    save space, is said with its name and what to do."""
+    try:
+        yield
+    except SaidpoError:
+        raise
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename or path} is missing; {advice}") from error
+    except Exception as error:  # each format has its own, safetensors' is no ValueError
+        raise UsageError(f"{path} cannot be read ({first_line(error)}); {advice}") from error
 
 
 def place_in(module: str, frames: Iterable[tuple[FrameType, int]]) -> str:

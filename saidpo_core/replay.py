@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saidpo_core import codecs
-from saidpo_core.errors import UsageError
+from saidpo_core.errors import UsageError, readable
 from saidpo_core.hookspecs import KINDS
 from saidpo_core.parts import Parts
 from saidpo_core.prepare import Knowledge, cluster_labels, read_labels, read_tags, read_vectors
@@ -23,6 +23,7 @@ from saidpo_core.problem_file import ProblemFile, outline_of
 from saidpo_core.records import Attempts, Pair, ProblemSets, RoundEvidence
 from saidpo_core.registry import Registry
 from saidpo_core.rollouts import read_attempts
+from saidpo_core.run_dir import gone_from, round_of
 from saidpo_core.run_record import run_file
 from saidpo_core.selection import build_pairs, evidence_of, weigh_and_draw
 from saidpo_core.settings import Settings, differences, over, read_toml, resolve
@@ -80,15 +81,16 @@ class Replay:
 def replay_run(registry: Registry, run: Path, changes: Mapping[str, Any]) -> Replay:
     """``changes`` are settings (``sampler.alpha``); raises ``UsageError`` for those that a replay cannot heed."""
     before, after = _settings(registry, run, {}), _settings(registry, run, changes)
-    folders = sorted(run.glob("round-*/04-pair"), key=lambda path: int(path.parent.name.removeprefix("round-")))
-    if not folders:
+    rounds_made = [t for path in run.glob("round-*/04-pair") if (t := round_of(path.parent))]
+    if not rounds_made:
         raise UsageError(f"{run}: no round of this run has built its pairs yet, so there is nothing to replay")
     parts = Parts(after, registry)
     knowledge = _knowledge(run, parts, before, after)
     history: list[RoundEvidence] = []
     rounds = []
-    for folder in (path.parent for path in folders):
-        t = int(folder.name.removeprefix("round-"))
+    for t in range(1, max(rounds_made) + 1):  # what a later one knows comes from all before it
+        folder = run / f"round-{t}"
+        _whole(folder, "01-probe", "02-weigh", "03-explore", "04-pair")
         probe, drawn = read_attempts(folder / "01-probe"), read_attempts(folder / "03-explore")
         probed = {item.problem_id for item in probe}
         so_far = [*history, evidence_of(t, knowledge, probe, probed)]
@@ -114,12 +116,28 @@ def _settings(registry: Registry, run: Path, changes: Mapping[str, Any]) -> Sett
 def _knowledge(run: Path, parts: Parts, before: Settings, after: Settings) -> Knowledge:
     """As the run kept it; clustered anew if the clusterer is another."""
     start = run / "start"
-    problems = ProblemFile(start / "01-pool" / "problems.jsonl")
-    tags, vectors = read_tags(start / "02-tag"), read_vectors(start / "03-embed")
-    labels = read_labels(start / "04-cluster")
+    _whole(start, "01-pool", "02-tag", "03-embed", "04-cluster")
+    with readable(start / "01-pool" / "problems.jsonl"):
+        problems = ProblemFile(start / "01-pool" / "problems.jsonl")
+        outline = outline_of(problems)
+    with readable(start / "02-tag" / "tags.jsonl"):
+        tags = read_tags(start / "02-tag")
+    with readable(start / "03-embed"):
+        vectors = read_vectors(start / "03-embed")
+    with readable(start / "04-cluster" / "clusters.safetensors"):
+        labels = read_labels(start / "04-cluster")
+    if not len(outline.row) == len(tags) == len(vectors) == len(labels):
+        raise UsageError(f"{start}: as many problems, tags, vectors and clusters were expected; take it from a copy")
     if before.as_tree()["clusterer"] != after.as_tree()["clusterer"]:
         labels = cluster_labels(parts, vectors, tags, after.run.seed)
-    return Knowledge(ProblemSets(problems=problems), outline_of(problems), tags, labels, vectors)
+    return Knowledge(ProblemSets(problems=problems), outline, tags, labels, vectors)
+
+
+def _whole(folder: Path, *stages: str) -> None:
+    """Refuse to replay a part of what the run had: without one file of responses the figures would be other ones."""
+    for stage in stages:
+        for path in gone_from(folder / stage):
+            raise UsageError(f"{path} is missing; a replay needs all that was made up to the pairs")
 
 
 def _round(
@@ -136,14 +154,16 @@ def _round(
 
     mine = np.array([knowledge.row[item.problem_id] for item in probe], dtype=np.int64)
     draw = weigh_and_draw(parts, settings.run, t, knowledge, evidence, mine)
-    stored = codecs.read_json(folder / "02-weigh" / "draw.json")
-    rows = np.array([knowledge.row[item] for item in stored["drawn"]], dtype=np.int64)
+    with readable(folder / "02-weigh" / "draw.json"):
+        stored = codecs.read_json(folder / "02-weigh" / "draw.json")
+        rows = np.array([knowledge.row[item] for item in stored["drawn"]], dtype=np.int64)
     was, now = (
         np.bincount(knowledge.labels[some], minlength=knowledge.n_clusters) / len(some) for some in (rows, draw.rows)
     )
     expected = _expected_yield(knowledge, drawn)
     pairs = build_pairs(parts, settings.run, t, [*probe, *drawn])
-    before = list(codecs.read_lines(folder / "04-pair" / "pairs.jsonl", codecs.pair_from_json))
+    with readable(folder / "04-pair" / "pairs.jsonl"):
+        before = list(codecs.read_lines(folder / "04-pair" / "pairs.jsonl", codecs.pair_from_json))
     return Round(
         round=t,
         drawn=len(draw.rows),

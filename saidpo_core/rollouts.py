@@ -14,6 +14,7 @@ from pathlib import Path
 
 from saidpo_core.codecs import attempts_from_json, attempts_to_json, read_lines, seconds_to_json
 from saidpo_core.components import Progress
+from saidpo_core.errors import readable
 from saidpo_core.parts import Parts
 from saidpo_core.records import Attempts, Generation, Problem, Request, Response, Verdict
 from saidpo_core.run_dir import Clock, write_atomically
@@ -249,7 +250,11 @@ def read_chunk(path: Path) -> list[Attempts]:
 
 def read_attempts(folder: Path) -> list[Attempts]:
     """All attempts of a stage, in the order in which they were made."""
-    return [attempts for path in sorted(folder.glob("attempts-*.jsonl")) for attempts in read_chunk(path)]
+    found: list[Attempts] = []
+    for path in sorted(folder.glob("attempts-*.jsonl")):
+        with readable(path):
+            found += read_chunk(path)
+    return found
 
 
 def _timing_of(path: Path) -> Path:

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections import defaultdict
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from saidpo_core.errors import DISK_FULL, UNWRITABLE, SaidpoError, UsageError, disk_errno
+from saidpo_core.errors import DISK_FULL, UNWRITABLE, SaidpoError, UsageError, disk_errno, readable
 from saidpo_core.events import Observers, StageEvent
 
 T = TypeVar("T")
@@ -153,6 +154,24 @@ class RunDir:
             if sha256(folder / name) != expected:
                 raise SaidpoError(f"{folder / name} was changed since it was written; {redo}")
         return manifest
+
+
+def round_of(folder: Path) -> int | None:
+    """Which round a folder of a run holds, 0 for ``start``; None for what a run does not write, such as a copy."""
+    number = re.fullmatch(r"round-([1-9][0-9]*)", folder.name)
+    return 0 if folder.name == "start" else int(number[1]) if number else None
+
+
+def files_of(stage: Path) -> dict[str, str]:
+    """Hash of each file of a finished stage, as it was written. Raises ``UsageError`` if they cannot be known."""
+    with readable(stage / "stage.json"):
+        found: dict[str, str] = dict(json.loads((stage / "stage.json").read_text(encoding="utf-8"))["files"])
+    return found
+
+
+def gone_from(stage: Path) -> list[Path]:
+    """Files of a finished stage that are not there any more."""
+    return [stage / name for name in files_of(stage) if not (stage / name).is_file()]
 
 
 def is_data(path: Path) -> bool:

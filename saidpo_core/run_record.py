@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import saidpo_core
-from saidpo_core.errors import UsageError
+from saidpo_core.errors import UsageError, readable
 from saidpo_core.events import OBSERVERS_FOLDER
 from saidpo_core.kind_options import all_specs
 from saidpo_core.options import plain, specs_of
@@ -78,6 +79,15 @@ def recorded(path: Path, *, advice: str = "") -> tuple[dict[str, Any], dict[str,
         raise UsageError(f"{file} cannot be read: {error}{advised}") from error
     about = settings.pop("about", {})
     return settings, about if isinstance(about, dict) else {}
+
+
+def is_finished(path: Path) -> bool:
+    """Whether the run in ``path`` came to its end, as its record says. Raises ``UsageError`` for a damaged one."""
+    file = path / "summary.json"
+    if not file.is_file():
+        return False
+    with readable(file, "delete it and give the run's command again: it is written anew from the run's stages"):
+        return bool(dict(json.loads(file.read_text(encoding="utf-8"))).get("finished"))
 
 
 def same_settings(path: Path, settings: Settings, *, advice: str) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from typing import Any
 
 import saidpo_core
 from saidpo_core.codecs import without_nan
-from saidpo_core.errors import SaidpoError
+from saidpo_core.errors import SaidpoError, readable
 from saidpo_core.hookspecs import KINDS
+from saidpo_core.run_record import is_finished
 from saidpo_core.statistics import Difference, difference, holm, mean_and_sd
 from saidpo_core.study.plan import Job, Study
 from saidpo_core.summary import read_summary
@@ -93,14 +94,12 @@ def analyse(study: Study) -> dict[str, Any]:
 
 def read_run(job: Job) -> Run | None:
     """None if the run has not ended."""
-    try:
+    if not is_finished(job.folder):
+        return None
+    with readable(job.folder / "summary.json"):
         tree = read_summary(job.folder)
-    except (OSError, ValueError):
-        return None
-    if not tree.get("finished"):
-        return None
-    rows = tree["rounds"]
-    curve = [row["accuracy_balanced"] for row in rows]
+        rows = tree["rounds"]
+        curve = [row["accuracy_balanced"] for row in rows]
     if None in curve:
         raise SaidpoError(f"{job.folder}: no held-out problems, so nothing to compare; give the pool some")
     curve += [curve[-1]] * (1 + job.settings.run.rounds - len(curve))

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from saidpo_core.errors import NothingToDo
-from saidpo_core.run_record import same_settings
+from saidpo_core.run_record import is_finished, same_settings
 from saidpo_core.study.plan import Job, Study
 from saidpo_core.summary import read_summary
 
@@ -73,7 +73,7 @@ def is_complete(job: Job) -> bool:
     if not (job.folder / "run.toml").is_file():
         return False
     same_settings(job.folder, job.settings, advice="choose another --out")
-    return (job.folder / "summary.json").is_file() and bool(read_summary(job.folder).get("finished"))
+    return is_finished(job.folder)
 
 
 class _Runners:

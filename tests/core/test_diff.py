@@ -79,6 +79,33 @@ def test_a_run_that_is_not_finished(finished: FinishedRun, copy: Path) -> None:
     assert not found.equal
 
 
+def test_a_file_that_is_gone_is_not_called_the_same(finished: FinishedRun, copy: Path) -> None:
+    (copy / "round-1/02-weigh/draw.json").unlink()
+    found = diff_runs(finished.path, copy)
+    assert found.gone == [f"{copy}/round-1/02-weigh/draw.json is missing"]
+    assert not found.equal
+    assert f"compared by hash alone:\n  {copy}/round-1/02-weigh/draw.json" in as_text(found, finished.path, copy)
+    manifest = json.loads((copy / "round-1/02-weigh/stage.json").read_text())
+    manifest["files"]["draw.json"] = "changed"
+    (copy / "round-1/02-weigh/stage.json").write_text(json.dumps(manifest))
+    assert diff_runs(finished.path, copy).parted == (
+        "round-1/02-weigh: draw.json differs, by its hash: it is not there any more"
+    )
+
+
+@pytest.mark.parametrize("name", ["round-1/02-weigh/draw.json", "round-1/02-weigh/stage.json", "summary.json"])
+def test_a_file_that_is_damaged_is_named(finished: FinishedRun, copy: Path, name: str) -> None:
+    change(copy / "round-1/02-weigh", "draw.json", lambda rows: rows[0]["drawn"].pop())
+    (copy / name).write_text('{"files": {"dr')
+    with pytest.raises(UsageError, match=rf"^{copy}/{name} cannot be read \(JSONDecodeError"):
+        diff_runs(finished.path, copy)
+
+
+def test_a_copy_of_a_round_beside_it_is_no_stage(finished: FinishedRun, copy: Path) -> None:
+    shutil.copytree(copy / "round-1", copy / "round-1-old")
+    assert diff_runs(finished.path, copy).equal
+
+
 @pytest.mark.slow
 def test_from_the_command_line(finished: FinishedRun, saidpo: Saidpo, tmp_path: Path) -> None:
     other = saidpo(*finished.flags[:-1], "--sampler=uniform", "--rounds=1", "--run-dir=other", cwd=tmp_path)

@@ -109,3 +109,40 @@ def test_means_over_no_pairs_are_neither_shown_nor_told_as_numbers(
     assert done.returncode == 0, done.stderr
     assert "NaN" not in done.stdout
     assert json.loads(done.stdout)["rounds"][0]["run"]["margin"] is None
+
+
+DATA = (
+    "start/01-pool/problems.jsonl",
+    "start/02-tag/tags.jsonl",
+    "start/03-embed/index.npy",
+    "start/04-cluster/clusters.safetensors",
+    "round-1/01-probe/attempts-0000000.jsonl",
+    "round-1/02-weigh/draw.json",
+    "round-2/03-explore/attempts-0000000.jsonl",
+    "round-2/04-pair/pairs.jsonl",
+)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_file_that_is_missing_or_damaged_is_named(finished: FinishedRun, tmp_path: Path, name: str) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    file = tmp_path / "run" / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    where = file.parent if "03-embed" in name else file  # one of several
+    with pytest.raises(UsageError, match=rf"^{where} cannot be read \(.*\); take it from a copy of the run$"):
+        replay_run(load_registry(), tmp_path / "run", {})
+    file.unlink()
+    with pytest.raises(UsageError, match=rf"^{file} is missing; a replay needs all"):
+        replay_run(load_registry(), tmp_path / "run", {})
+
+
+def test_a_copy_of_a_round_beside_it_is_no_round_and_one_that_is_missing_is_named(
+    finished: FinishedRun, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.path, run)
+    shutil.copytree(run / "round-1", run / "round-1-old")
+    assert [item.round for item in replay_run(load_registry(), run, {}).rounds] == [1, 2]
+    shutil.rmtree(run / "round-1")
+    with pytest.raises(UsageError, match=r"round-1/01-probe/stage\.json is missing"):
+        replay_run(load_registry(), run, {})

@@ -192,14 +192,31 @@ def test_every_section_has_its_numbers_in_a_table_or_says_them(run: RunData) -> 
 
 
 def test_a_run_without_a_round_is_refused_and_a_damaged_record_too(tmp_path: Path) -> None:
-    for text in ("{}", "[]", '{"rounds": []}', "no JSON"):
+    for text in ("{}", "[]", '{"rounds": []}'):
         (tmp_path / "summary.json").write_text(text)
         with pytest.raises(UsageError, match="holds no round yet"):
+            report_of(tmp_path)
+    for text in ("no JSON", '{"rounds": [{"acc', "7"):
+        (tmp_path / "summary.json").write_text(text)
+        with pytest.raises(UsageError, match=r"summary\.json cannot be read .* once it is deleted$"):
             report_of(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "gone", ["round-*/01-probe", "round-*/03-explore", "start/03-embed", "round-*/04-pair", "run.toml"]
+    "gone",
+    [
+        "round-*/01-probe",
+        "round-*/03-explore",
+        "round-*/0[1-4]-*",
+        "start/01-pool",
+        "start/02-tag",
+        "start/03-embed",
+        "start/04-cluster",
+        "start",
+        "round-*",
+        "round-*/04-pair",
+        "run.toml",
+    ],
 )
 def test_a_run_whose_files_were_removed_is_reported_as_far_as_it_goes(tmp_path: Path, well: Path, gone: str) -> None:
     shutil.copytree(well, tmp_path / "run")
@@ -208,6 +225,23 @@ def test_a_run_whose_files_were_removed_is_reported_as_far_as_it_goes(tmp_path: 
     page = report_of(tmp_path / "run")
     assert 'id="rounds"' in page
     assert data_of(page)["figures"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("start/01-pool/problems.jsonl", '{"id": "p'),
+        ("start/02-tag/tags.jsonl", "["),
+        ("start/04-cluster/clusters.safetensors", "short"),
+        ("round-1/03-explore/attempts-0000000.jsonl", '{"problem_id": "p1", "respo'),
+        ("round-2/04-pair/pairs.jsonl", '{"problem_id": "of another pool"}\n'),
+    ],
+)
+def test_a_file_that_is_damaged_is_named(tmp_path: Path, well: Path, name: str, text: str) -> None:
+    shutil.copytree(well, tmp_path / "run")
+    (tmp_path / "run" / name).write_text(text)
+    with pytest.raises(UsageError, match=f"^{tmp_path}/run/{name} cannot be read .* take it from a copy of the run$"):
+        report_of(tmp_path / "run")
 
 
 @pytest.mark.slow

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import saidpo_core
+from saidpo_core.errors import UsageError
 from saidpo_core.registry import load_registry
+from saidpo_core.study.analysis import analyse
 from saidpo_core.study.compare import plan_comparison
 from tests.study.made_up import MadeUpStudy
 
@@ -44,6 +46,15 @@ def test_an_arm_of_fewer_rounds_has_empty_cells_and_its_budgets_stand_in_their_c
     assert head[:6] == ["arm", "start", "round 1", "round 2", "round 3", "tokens"]
     assert (one[0], one[3:6]) == ("one", ["", "", "60,000"])
     assert (three[0], three[5]) == ("three", "180,000")
+
+
+def test_a_finished_record_of_another_shape_is_named(tmp_path: Path) -> None:
+    study = MadeUpStudy().plan(tmp_path / "study")
+    study.jobs[0].folder.mkdir(parents=True)
+    file = study.jobs[0].folder / "summary.json"
+    file.write_text('{"finished": true}')
+    with pytest.raises(UsageError, match=rf"^{file} cannot be read \(KeyError: 'rounds'\); take it from a copy"):
+        analyse(study)
 
 
 def test_the_pairs_of_the_tested_score_are_told_and_their_mean_is_the_difference(tmp_path: Path) -> None:

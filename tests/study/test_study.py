@@ -12,7 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+import tomli_w
 
+from saidpo_core.errors import UsageError
+from saidpo_core.registry import load_registry
+from saidpo_core.study.file import read_study
+from saidpo_core.study.jobs import is_complete
 from tests.command import Saidpo
 
 STUDY = """
@@ -292,6 +297,18 @@ def test_bases_whose_paths_end_alike_are_all_run(tmp_path: Path, study: Path, sa
     twice = saidpo("study", str(study), "--plan", cwd=tmp_path)
     assert twice.returncode == 2
     assert "bases: './m1/../m1/final' comes twice" in twice.stderr
+
+
+def test_a_run_whose_record_is_damaged_is_named(tmp_path: Path, study: Path) -> None:
+    job = read_study(load_registry(), study, None, tmp_path / "out").jobs[0]
+    job.folder.mkdir(parents=True)
+    (job.folder / "run.toml").write_text(tomli_w.dumps(job.settings.as_tree()))
+    assert not is_complete(job)
+    (job.folder / "summary.json").write_text('{"finished": true, "rou')
+    with pytest.raises(
+        UsageError, match=rf"^{job.folder}/summary\.json cannot be read .*; delete it and give the run's"
+    ):
+        is_complete(job)
 
 
 def test_a_place_that_is_not_there(tmp_path: Path, study: Path, saidpo: Saidpo) -> None:

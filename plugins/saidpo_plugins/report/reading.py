@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saidpo_core import UsageError
+from saidpo_core.errors import readable
 from saidpo_core.run_record import recorded
 from saidpo_plugins.report.text import label, visible
 
@@ -52,8 +53,9 @@ class RunData:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record: dict[str, Any] = _json(path / "summary.json")
-        if not isinstance(self.record, dict) or not self.record.get("rounds"):
+        with readable(path / "summary.json", "the command of the run writes it anew, once it is deleted"):
+            self.record = dict[str, Any](json.loads((path / "summary.json").read_text(encoding="utf-8")))
+        if not self.record.get("rounds"):
             raise UsageError(f"{path}/summary.json holds no round yet; the report can be written after the first one")
         for key in ("warnings", "findings"):  # what was said before the first round; what detectors found in rounds
             self.record.setdefault(key, [])
@@ -90,9 +92,10 @@ class RunData:
             folder = self.path / f"round-{row['round']}"
             parts = [(folder / "01-probe", True), (folder / "03-explore", False)]
             attempts = [(item, probed) for stage, probed in parts for item in _lines(stage, "attempts-*.jsonl")]
-            if not attempts:
+            if not attempts or not self.row_of:
                 break
-            found.append(self._tried(attempts))
+            with readable(folder):
+                found.append(self._tried(attempts))
         return found
 
     def _tried(self, attempts: list[tuple[dict[str, Any], bool]]) -> Tried:
@@ -126,7 +129,8 @@ class RunData:
     @cached_property
     def _problems(self) -> list[dict[str, Any]]:
         rows = _lines(self.path / "start/01-pool", "problems.jsonl")
-        return [{key: item[key] for key in ("id", "question", "answer")} for item in rows]
+        with readable(self.path / "start/01-pool/problems.jsonl"):
+            return [{key: item[key] for key in ("id", "question", "answer")} for item in rows]
 
     def problem(self, row: int) -> dict[str, str]:
         return {key: visible(value) for key, value in self._problems[row].items()}
@@ -136,10 +140,9 @@ class RunData:
         return [tuple(item) for item in _lines(self.path / "start/02-tag", "tags.jsonl")]
 
     @cached_property
-    def cluster_of(self) -> NDArray[np.int64]:
+    def cluster_of(self) -> NDArray[np.int64] | None:
         """[N], the cluster of each problem."""
-        labels: NDArray[np.int64] = _tensors(self.path / "start/04-cluster/clusters.safetensors")["labels"]
-        return labels
+        return _tensors(self.path / "start/04-cluster/clusters.safetensors").get("labels")
 
     @cached_property
     def embeddings(self) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
@@ -147,9 +150,10 @@ class RunData:
         import numpy as np
 
         folder = self.path / "start/03-embed"
-        parts = [np.load(path, allow_pickle=False) for path in sorted(folder.glob("vectors-*.npy"))]
-        if parts and (folder / "index.npy").is_file():
-            return np.concatenate(parts), np.load(folder / "index.npy", allow_pickle=False)
+        with readable(folder):
+            parts = [np.load(path, allow_pickle=False) for path in sorted(folder.glob("vectors-*.npy"))]
+            if parts and (folder / "index.npy").is_file():
+                return np.concatenate(parts), np.load(folder / "index.npy", allow_pickle=False)
         tensors = _tensors(folder / "embeddings.safetensors")  # as runs kept them before
         return (tensors["vectors"], tensors["index"]) if tensors else None
 
@@ -161,7 +165,8 @@ class RunData:
             mine = list(_lines(self.path / f"round-{row['round']}/04-pair", "pairs.jsonl"))
             total += len(mine)
             step = max(1, -(-len(mine) // PAIRS_A_ROUND))
-            shown += [self._pair(row["round"], pair) for pair in mine[::step]]
+            with readable(self.path / f"round-{row['round']}/04-pair/pairs.jsonl"):
+                shown += [self._pair(row["round"], pair) for pair in mine[::step] if self.row_of]
         return shown, total
 
     def _pair(self, t: int, pair: dict[str, Any]) -> PairText:
@@ -202,7 +207,7 @@ def _json(path: Path) -> Any:
 
 def _lines(folder: Path, pattern: str) -> Iterator[Any]:
     for path in sorted(folder.glob(pattern)):
-        with path.open(encoding="utf-8") as file:
+        with readable(path), path.open(encoding="utf-8") as file:
             for line in file:
                 yield json.loads(line)
 
@@ -210,4 +215,5 @@ def _lines(folder: Path, pattern: str) -> Iterator[Any]:
 def _tensors(path: Path) -> dict[str, Any]:
     from safetensors.numpy import load_file
 
-    return load_file(path) if path.is_file() else {}
+    with readable(path):
+        return load_file(path) if path.is_file() else {}

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from saidpo_plugins.report.reading import RunData
+from saidpo_plugins.report.reading import RunData, Tried
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 FIFTH = 0.2
@@ -47,7 +48,7 @@ def find_weakest(run: RunData) -> Weakest | None:
         [sum(run.clusters[c]["rounds"][t][key] for c in chosen) for t in range(len(run.trained))]
         for key in ("intended_share", "achieved_share")
     ]
-    rates = [_rates(run, t, chosen) for t in range(len(run.tried))]
+    rates = [_rates(tried, run.cluster_of, chosen) for tried in run.tried] if run.cluster_of is not None else []
     return Weakest(
         clusters=chosen,
         pool_share=sum(run.clusters[c]["size"] for c in chosen) / total,
@@ -71,12 +72,13 @@ def by_error(run: RunData) -> list[int]:
     return sorted(range(len(errors)), key=lambda c: (-errors[c], c))
 
 
-def _rates(run: RunData, t: int, chosen: list[int]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _rates(
+    tried: Tried, cluster_of: NDArray[np.int64], chosen: list[int]
+) -> tuple[tuple[float, float], tuple[float, float]]:
     import numpy as np
 
-    tried = run.tried[t]
     fresh = ~tried.probed & ~np.isnan(tried.rate)
-    inside = np.isin(run.cluster_of[tried.row], chosen)
+    inside = np.isin(cluster_of[tried.row], chosen)
     return _mean(tried.rate[fresh & inside]), _mean(tried.rate[fresh & ~inside])
 
 

@@ -20,7 +20,7 @@ FITTED = 20_000
 
 
 def section(run: RunData) -> Section | None:
-    if run.embeddings is None or not run.trained or len(run.embeddings[0]) < 3:
+    if run.embeddings is None or run.cluster_of is None or not run.trained or len(run.embeddings[0]) < 3:
         return None
     import numpy as np
 

@@ -28,7 +28,7 @@ def data(run: RunData) -> dict[str, Any]:
     for pair in pairs:
         if pair.row not in problems:
             tags = [visible(tag) for tag in run.tags[pair.row]] if run.tags else []
-            cluster = run.names[int(run.cluster_of[pair.row])]
+            cluster = run.names[int(run.cluster_of[pair.row])] if run.cluster_of is not None else "not known"
             problems[pair.row] = {**run.problem(pair.row), "tags": tags, "cluster": cluster}
     shown = [{"round": p.round, "problem": p.row, "chosen": p.chosen, "rejected": p.rejected} for p in pairs]
     return {"pairs": shown, "problems": problems}
