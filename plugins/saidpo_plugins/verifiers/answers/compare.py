@@ -99,7 +99,7 @@ class _Comparison:
         """Compares two answers of whatever form."""
         if gold.text == answer.text:
             return True
-        gold, answer = (lists.spread(form) for form in (gold, answer))
+        gold, answer = (lists.roots(lists.spread(form)) for form in (gold, answer))
         kinds = {gold.kind, answer.kind}
         if kinds in ({"relation", "list"}, {"relation", "tuple"}):
             gold, answer = (lists.system(form) for form in (gold, answer))

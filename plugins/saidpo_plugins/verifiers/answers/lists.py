@@ -82,6 +82,15 @@ def spread(form: Form) -> Form:
     return Form("list", form.text, both, "∨" if form.kind == "relation" else "") if len(both) == 2 else form
 
 
+def roots(form: Form) -> Form:
+    """``x=1 and x=2`` as ``x=1, x=2``: nobody means that both hold at once."""
+    if form.kind == "list" and form.signs == "∧":
+        named = [relations.named(item) for item in form.items]
+        if len({item[0] if item else None for item in named}) == 1 and named[0]:
+            return replace(form, signs="")
+    return form
+
+
 def system(form: Form) -> Form:
     """``x = y = 3`` as ``x = 3, y = 3``."""
     names, value = form.items[:-1], form.items[-1]
