@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import saidpo_core
+from saidpo_core.codecs import read_json
 from saidpo_core.errors import UsageError, readable
 from saidpo_core.events import OBSERVERS_FOLDER
 from saidpo_core.kind_options import all_specs
@@ -81,29 +81,31 @@ def recorded(path: Path, *, advice: str = "") -> tuple[dict[str, Any], dict[str,
     return settings, about if isinstance(about, dict) else {}
 
 
-def is_finished(path: Path) -> bool:
-    """Whether the run in ``path`` came to its end, as its record says. Raises ``UsageError`` for a damaged one."""
+def finished_record(path: Path) -> dict[str, Any] | None:
+    """The record of the run in ``path`` if it came to its end. Raises ``UsageError`` for a damaged one."""
     file = path / "summary.json"
     if not file.is_file():
-        return False
+        return None
     with readable(file, "delete it and give the run's command again: it is written anew from the run's stages"):
-        return bool(dict(json.loads(file.read_text(encoding="utf-8"))).get("finished"))
+        tree = dict(read_json(file))
+    return tree if tree.get("finished") else None
 
 
 def same_settings(path: Path, settings: Settings, *, advice: str) -> dict[str, Any]:
     """What ``run.toml`` tells besides the settings (``about``). Raises ``UsageError`` if those are not ``settings``."""
     old, known = recorded(path, advice=advice)
-    changed = differences(_with_new_options(old, settings), settings.as_tree())
+    now = settings.as_tree()
+    changed = differences(_with_new_options(old, settings, now), now)
     if changed:
         listed = "".join(f"\n  {line}" for line in changed)
         raise UsageError(f"the run in {path} was started with other settings:{listed}\n{advice}")
     return known
 
 
-def _with_new_options(old: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """``old`` with the defaults of options that the version which wrote it did not have: its run had no others."""
+def _with_new_options(old: Mapping[str, Any], settings: Settings, now: Mapping[str, Any]) -> dict[str, Any]:
+    """``old`` with the defaults of options that the version which wrote it did not have: its run had no others.
+    ``now``: ``settings`` as a tree."""
     filled = {spec.name: plain(spec.default) for spec in specs_of(RunOptions)} | dict(old)
-    now = settings.as_tree()
     for kind, chosen in settings.parts.items():
         mine = old.get(kind)
         if isinstance(mine, dict) and mine.get("name") == chosen.offer.name:

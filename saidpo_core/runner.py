@@ -19,7 +19,7 @@ from saidpo_core.models import locate_model
 from saidpo_core.parts import Parts
 from saidpo_core.registry import Registry
 from saidpo_core.run_dir import RunDir, disk_errors, locked
-from saidpo_core.run_record import agree, is_finished, take_back
+from saidpo_core.run_record import agree, finished_record, take_back
 from saidpo_core.settings import Settings
 from saidpo_core.summary import Summary
 
@@ -37,7 +37,7 @@ def start(settings: Settings, registry: Registry, path: Path, observers: Sequenc
         parts.generator.check(model)
     with disk_errors(path), locked(path):
         agree(settings, model, path)
-        if is_finished(path):
+        if finished_record(path) is not None:
             raise NothingToDo(f"nothing to do: the run in {path} is complete; for a new one change --seed or --run-dir")
         run_dir = RunDir(path, hub)
         notes = list(settings.policy.notes) if settings.policy else []

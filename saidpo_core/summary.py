@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saidpo_core.codecs import finite_or_none
+from saidpo_core.codecs import finite_or_none, read_json
 from saidpo_core.measures import error_sums, mean_length, probe_facts
 from saidpo_core.prepare import Knowledge
 from saidpo_core.records import Attempts, Evaluation, Pair, TrainingReport
@@ -220,6 +220,11 @@ def cluster_gains(clusters: Sequence[Mapping[str, Any]]) -> list[tuple[str, floa
     return sorted(found, key=lambda row: row[1] - row[2])
 
 
+def spent(tree: Mapping[str, Any], key: str) -> Any:
+    """Sum of ``key`` over all rounds of training. One that found nothing to learn has no row, and cost tokens too."""
+    return sum(row.get(key) or 0 for row in (*tree["rounds"][1:], tree.get("stopped", {})))
+
+
 def read_summary(run: Path) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    tree: dict[str, Any] = read_json(run / "summary.json")
     return tree

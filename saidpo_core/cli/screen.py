@@ -29,7 +29,7 @@ from rich.text import Text
 from saidpo_core.events import StageEvent
 from saidpo_core.hookspecs import hookimpl
 from saidpo_core.settings import Settings
-from saidpo_core.summary import cluster_gains, gains
+from saidpo_core.summary import cluster_gains, gains, spent
 
 _COLUMNS = ("round", "balanced", "pool", "yield", "explored", "pairs", "tokens", "seconds")
 
@@ -163,7 +163,7 @@ class Screen:
         self.console.print(self._round_table(rounds))
         first, last = rounds[0]["accuracy_balanced"], rounds[-1]["accuracy_balanced"]
         if first is not None and last is not None:
-            tokens = sum(row["tokens"] for row in rounds) + tree.get("stopped", {}).get("tokens", 0)
+            tokens = spent(tree, "tokens")
             gain = f"{100 * first:.1f}% -> {100 * last:.1f}% ({100 * (last - first):+.1f} points)"
             self.console.print(f"[bold]balanced held-out accuracy {gain} for {tokens:,} generated tokens[/bold]")
         self._say_spared(tree)

@@ -20,10 +20,10 @@ import saidpo_core
 from saidpo_core.codecs import without_nan
 from saidpo_core.errors import SaidpoError, readable
 from saidpo_core.hookspecs import KINDS
-from saidpo_core.run_record import is_finished
+from saidpo_core.run_record import finished_record
 from saidpo_core.statistics import Difference, difference, holm, mean_and_sd
 from saidpo_core.study.plan import Job, Study
-from saidpo_core.summary import read_summary
+from saidpo_core.summary import spent
 
 Block = tuple[str, int]
 """Base and seed: what a pair of runs shares."""
@@ -94,17 +94,16 @@ def analyse(study: Study) -> dict[str, Any]:
 
 def read_run(job: Job) -> Run | None:
     """None if the run has not ended."""
-    if not is_finished(job.folder):
+    tree = finished_record(job.folder)
+    if tree is None:
         return None
     with readable(job.folder / "summary.json"):
-        tree = read_summary(job.folder)
         rows = tree["rounds"]
         curve = [row["accuracy_balanced"] for row in rows]
     if None in curve:
         raise SaidpoError(f"{job.folder}: no held-out problems, so nothing to compare; give the pool some")
     curve += [curve[-1]] * (1 + job.settings.run.rounds - len(curve))
-    spent = [*rows[1:], tree.get("stopped", {})]  # a round that found nothing to learn has no row, and cost tokens
-    return Run(tuple(curve), {key: float(sum(row.get(key) or 0 for row in spent)) for key in _BUDGETS})
+    return Run(tuple(curve), {key: float(spent(tree, key)) for key in _BUDGETS})
 
 
 def _arm(study: Study, arm: str, runs: Mapping[Job, Run], scores: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from saidpo_core.errors import NothingToDo
-from saidpo_core.run_record import is_finished, same_settings
+from saidpo_core.run_record import finished_record, same_settings
 from saidpo_core.study.plan import Job, Study
 from saidpo_core.summary import read_summary
 
@@ -73,7 +73,7 @@ def is_complete(job: Job) -> bool:
     if not (job.folder / "run.toml").is_file():
         return False
     same_settings(job.folder, job.settings, advice="choose another --out")
-    return is_finished(job.folder)
+    return finished_record(job.folder) is not None
 
 
 class _Runners:

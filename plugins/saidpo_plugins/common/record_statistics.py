@@ -38,8 +38,13 @@ def wilson(right: float, n: float) -> tuple[float, float]:
 def weighs(record: Record) -> bool:
     """Whether this run means to draw more from some clusters than from others."""
     sampler = record["settings"]["sampler"]
-    off = str(sampler["name"]).rpartition("/")[2] == "uniform" or sampler.get("alpha") == 0 or sampler.get("eps") == 1
+    off = _sampler_name(record) == "uniform" or sampler.get("alpha") == 0 or sampler.get("eps") == 1
     return not off and len(record["clusters"]) > 1
+
+
+def _sampler_name(record: Record) -> str:
+    """Without the package that it may be qualified by."""
+    return str(record["settings"]["sampler"]["name"]).rpartition("/")[2]
 
 
 def number_of_clusters(record: Record) -> str:
@@ -78,8 +83,7 @@ def probe_signal(record: Record, t: int) -> Signal | None:
     Fleiss, Psychological Bulletin 86, 1979). With weights, sums of squares are divided by what they expect of noise
     alone, which with weights of 1 are the degrees of freedom (**ours**). None where there is too little to tell.
     """
-    sampler = record["settings"]["sampler"]
-    decay, last = sampler.get("decay", 0.5), 1 if str(sampler["name"]).rpartition("/")[2] == "static" else t
+    decay, last = record["settings"]["sampler"].get("decay", 0.5), 1 if _sampler_name(record) == "static" else t
     clusters = [_aged([row.get("probe_errors") for row in c["rounds"][:last]], decay) for c in record["clusters"]]
     clusters = [found for found in clusters if found.n > 0]
     n, total = sum(c.n for c in clusters), sum(c.total for c in clusters)

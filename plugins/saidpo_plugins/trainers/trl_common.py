@@ -39,8 +39,10 @@ def train(job: TrainingJob, options: TRLOptions, config: Any, build: Callable[[A
         trainer = build(load_policy(job.policy, options, config), tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_progress_callback(job.progress))
-        trainer.add_callback(keeps_one_whole())
-        done = last_whole(checkpoints_of(job), processes_here()) if options.save_every else None
+        done = None
+        if options.save_every:
+            trainer.add_callback(keeps_one_whole())
+            done = last_whole(checkpoints_of(job), processes_here())
         try:
             trainer.train(resume_from_checkpoint=str(done) if done else None)
         except RuntimeError:  # torch refuses to sample from what is not finite

@@ -29,7 +29,7 @@ def last_whole(folder: Path, processes: int) -> Path | None:
     return max(whole, key=step, default=None)
 
 
-def remove_all_but(kept: Path | None, folder: Path) -> None:
+def remove_all_but(kept: Path, folder: Path) -> None:
     """Remove the other checkpoints, half-written ones too."""
     for path in folder.glob("checkpoint-*"):
         if path != kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from saidpo_core.summary import spent
 from saidpo_plugins.common.record_statistics import Z, balanced_error, weighs
 from saidpo_plugins.report.page import Answer, Section
 from saidpo_plugins.report.reading import RunData
@@ -44,8 +45,7 @@ def gain(run: RunData) -> tuple[float, float, float, float] | None:
 
 
 def tokens_of(run: RunData) -> int:
-    spent: list[int] = [row["tokens"] for row in run.rows]
-    return sum(spent) + int(run.record.get("stopped", {}).get("tokens", 0))
+    return int(spent(run.record, "tokens"))
 
 
 def _numbers(run: RunData) -> list[Number]:
